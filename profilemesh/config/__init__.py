@@ -1,0 +1,1 @@
+"""The configuration: `load_config(path)` and the frozen dataclasses it returns."""

@@ -1,0 +1,212 @@
+"""The configuration as frozen dataclasses, with every default in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+Strategy = Literal["stream", "pushdown"]
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class WarehouseConfig:
+    """One named connection. `password` is never shown: not in repr, not in errors."""
+
+    name: str
+    type: str
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    filepath: Path | None = None
+    account: str | None = None
+    warehouse: str | None = None
+    role: str | None = None
+    strategy: Strategy | None = None
+    extra_params: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    """Where profiles are kept. `url` is a SQLAlchemy URL, resolved and normalised."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PartitionRule:
+    key: tuple[str, ...] = ()
+    strategy: Literal["latest", "recent_n", "sample", "all", "specific_values"] = "all"
+    recent_n: int | None = None
+    values: tuple[str, ...] = ()
+    metadata_fallback: bool = True
+
+
+@dataclass(frozen=True)
+class SamplingRule:
+    enabled: bool = False
+    method: Literal["random", "stratified", "topk"] = "random"
+    fraction: float = 0.01
+    max_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """Globs over column names. A column is profiled if an include matches (none given: all) and no exclude does."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Window:
+    """When a table may be scanned, in UTC: hours [start, end) that may wrap midnight, days 0 (Monday) to 6."""
+
+    start_minute: int = 0
+    end_minute: int = 1440
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """One entry of `profiling.tables`. `warehouse`, `schema` and `table` are globs."""
+
+    table: str = "*"
+    schema: str = "*"
+    warehouse: str = "*"
+    partition: PartitionRule | None = None
+    sampling: SamplingRule = field(default_factory=SamplingRule)
+    columns: ColumnRule = field(default_factory=ColumnRule)
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    paused: bool = False
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class ProfilingConfig:
+    """`tables` empty means every table of every warehouse."""
+
+    tables: tuple[TableRule, ...] = ()
+    max_distinct_values: int = 1000
+    compute_histograms: bool = True
+    histogram_bins: int = 10
+    metrics: tuple[str, ...] = ()
+    default_sample_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    low: float
+    medium: float
+    high: float
+
+
+@dataclass(frozen=True)
+class DriftConfig:
+    strategy: Literal["absolute_threshold", "standard_deviation", "statistical"] = "absolute_threshold"
+    absolute_threshold: Thresholds = Thresholds(5.0, 15.0, 30.0)
+    standard_deviation: Thresholds = Thresholds(1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class RetryConfig:
+    """Only a failed connection is retried, never a failed statement. Seconds."""
+
+    enabled: bool = True
+    retries: int = 3
+    backoff_strategy: Literal["exponential", "fixed"] = "exponential"
+    min_backoff: float = 0.5
+    max_backoff: float = 8.0
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """`warehouse_limits` caps concurrent tables per warehouse name or type; `memory_limit_mb` caps the embedded engine."""
+
+    max_workers: int = 1
+    batch_size: int = 10
+    queue_size: int = 100
+    warehouse_limits: Mapping[str, int] = field(default_factory=_nothing)
+    statement_timeout_seconds: float = 600.0
+    memory_limit_mb: int = 150
+
+
+@dataclass(frozen=True)
+class MonitoringConfig:
+    enable_metrics: bool = False
+    port: int = 9753
+    keep_alive: bool = True
+
+
+@dataclass(frozen=True)
+class ChangeDetectionConfig:
+    enabled: bool = True
+    metadata_table: str = "profilemesh_table_state"
+    connector_overrides: Mapping[str, Any] = field(default_factory=_nothing)
+    snapshot_ttl_minutes: int = 1440
+
+
+@dataclass(frozen=True)
+class PartialProfilingConfig:
+    enabled: bool = True
+    allow_partition_pruning: bool = True
+    max_partitions_per_run: int = 64
+    mergeable_metrics: tuple[str, ...] = ("count", "null_count", "null_percent", "min", "max", "mean", "stddev")
+
+
+@dataclass(frozen=True)
+class AdaptiveSchedulingConfig:
+    enabled: bool = True
+    default_interval_minutes: int = 1440
+    min_interval_minutes: int = 60
+    max_interval_minutes: int = 10080
+    priority_overrides: Mapping[str, int] = field(default_factory=_nothing)
+    staleness_penalty_minutes: int = 1440
+
+
+@dataclass(frozen=True)
+class CostControlsConfig:
+    enabled: bool = True
+    max_bytes_scanned: int | None = None
+    max_rows_scanned: int | None = None
+    fallback_strategy: Literal["sample", "defer", "full"] = "sample"
+    sample_fraction: float = 0.1
+
+
+@dataclass(frozen=True)
+class IncrementalConfig:
+    """With `enabled: false` every tick profiles every selected table, changed or not, as Phase 1 did."""
+
+    enabled: bool = False
+    change_detection: ChangeDetectionConfig = field(default_factory=ChangeDetectionConfig)
+    partial_profiling: PartialProfilingConfig = field(default_factory=PartialProfilingConfig)
+    adaptive_scheduling: AdaptiveSchedulingConfig = field(default_factory=AdaptiveSchedulingConfig)
+    cost_controls: CostControlsConfig = field(default_factory=CostControlsConfig)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the engine needs to know. `warnings` are sentences about keys that were accepted without effect."""
+
+    path: Path | None
+    warehouses: Mapping[str, WarehouseConfig]
+    storage: StorageConfig
+    environment: str = "development"
+    profiling: ProfilingConfig = field(default_factory=ProfilingConfig)
+    drift_detection: DriftConfig = field(default_factory=DriftConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
+    incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""Every engine table, declared once. The four tables of ProfileMesh Phase 1 keep their names and columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """Aware UTC on both sides; what is stored naive (SQLite, Phase 1) is UTC."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(sa.DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive time {value!r}: ProfileMesh keeps aware UTC times only")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """The metadata that the engine and the web app share."""
+
+
+class Run(Base):
+    """One table's run. `run_id` alone is unique in our own runs; in adopted ones only together with the table."""
+
+    __tablename__ = "profilemesh_runs"
+
+    run_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    dataset_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    warehouse: Mapped[str] = mapped_column(sa.String(255), default="unknown")
+    warehouse_type: Mapped[str] = mapped_column(sa.String(50), default="unknown")
+    environment: Mapped[str] = mapped_column(sa.String(50), default="development")
+    status: Mapped[str] = mapped_column(sa.String(20))
+    profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    as_of: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    duration_seconds: Mapped[float | None] = mapped_column(sa.Double)
+    row_count: Mapped[int | None] = mapped_column(sa.BigInteger)
+    column_count: Mapped[int | None] = mapped_column(sa.Integer)
+    rows_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
+    bytes_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
+    action: Mapped[str | None] = mapped_column(sa.String(20))
+    reason: Mapped[str | None] = mapped_column(sa.String(50))
+    scope: Mapped[str | None] = mapped_column(sa.String(20))
+    scope_detail: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    strategy: Mapped[str | None] = mapped_column(sa.String(20))
+    hash_family: Mapped[str | None] = mapped_column(sa.String(100))
+    statements: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
+    column_errors: Mapped[dict[str, str] | None] = mapped_column(sa.JSON)
+    plan_id: Mapped[str | None] = mapped_column(sa.String(36))
+    error: Mapped[str | None] = mapped_column(sa.Text)
+    error_trace: Mapped[str | None] = mapped_column(sa.Text)
+    has_drift: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name"),
+        sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at"),
+        sa.Index("ix_profilemesh_runs_status", "status", "profiled_at"),
+    )
+
+
+class Result(Base):
+    """One metric of one column (or, with an empty column name, of the table) in one run."""
+
+    __tablename__ = "profilemesh_results"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(sa.String(36))
+    dataset_name: Mapped[str] = mapped_column(sa.String(255))
+    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    column_name: Mapped[str] = mapped_column(sa.String(255))
+    column_type: Mapped[str | None] = mapped_column(sa.String(100))
+    metric_name: Mapped[str] = mapped_column(sa.String(100))
+    metric_value: Mapped[str | None] = mapped_column(sa.Text)
+    metric_number: Mapped[float | None] = mapped_column(sa.Double)
+    profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (sa.Index("ix_profilemesh_results_run", "run_id", "dataset_name"),)
+
+
+class Event(Base):
+    """Something that happened, stored once: lifecycle, drift, schema changes, skips."""
+
+    __tablename__ = "profilemesh_events"
+
+    event_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    event_type: Mapped[str] = mapped_column(sa.String(100))
+    run_id: Mapped[str | None] = mapped_column(sa.String(36))
+    warehouse: Mapped[str] = mapped_column(sa.String(255), default="unknown")
+    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    table_name: Mapped[str | None] = mapped_column(sa.String(255))
+    column_name: Mapped[str | None] = mapped_column(sa.String(255))
+    metric_name: Mapped[str | None] = mapped_column(sa.String(100))
+    baseline_value: Mapped[float | None] = mapped_column(sa.Double)
+    current_value: Mapped[float | None] = mapped_column(sa.Double)
+    change_percent: Mapped[float | None] = mapped_column(sa.Double)
+    drift_severity: Mapped[str | None] = mapped_column(sa.String(20))
+    timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
+    # `metadata` is taken on a declarative class.
+    details: Mapped[str | None] = mapped_column("metadata", sa.Text)
+    created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_events_newest", "event_type", "timestamp", "event_id"),
+        sa.Index("ix_profilemesh_events_table", "warehouse", "schema_name", "table_name", "timestamp"),
+        sa.Index("ix_profilemesh_events_run", "run_id"),
+    )
+
+
+class TableState(Base):
+    """What is remembered of a table between ticks, and who is working on it.
+
+    `snapshot_id`, `change_token` and `last_profiled_at` move only in the transaction that stores the profile of
+    that snapshot. `claimed_by` names the process that scans the table until `claimed_until`.
+    """
+
+    __tablename__ = "profilemesh_table_state"
+
+    warehouse: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="unknown")
+    schema_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="")
+    table_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    last_run_id: Mapped[str | None] = mapped_column(sa.String(36))
+    snapshot_id: Mapped[str | None] = mapped_column(sa.String(255))
+    change_token: Mapped[str | None] = mapped_column(sa.Text)
+    confidence: Mapped[str | None] = mapped_column(sa.String(20))
+    columns: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
+    profile_key: Mapped[str | None] = mapped_column(sa.String(255))
+    decision: Mapped[str | None] = mapped_column(sa.String(20))
+    decision_reason: Mapped[str | None] = mapped_column(sa.String(50))
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_profiled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    staleness_score: Mapped[int | None] = mapped_column(sa.Integer)
+    row_count: Mapped[int | None] = mapped_column(sa.BigInteger)
+    bytes_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
+    claimed_by: Mapped[str | None] = mapped_column(sa.String(255))
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    details: Mapped[str | None] = mapped_column("metadata", sa.Text)
+
+
+class Summary(Base):
+    """The mergeable summary behind a run, as `TableSummary.to_bytes` wrote it. `partition_key` is '' for all rows."""
+
+    __tablename__ = "profilemesh_summaries"
+
+    run_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    partition_key: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="")
+    as_of: Mapped[datetime] = mapped_column(UtcDateTime)
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
