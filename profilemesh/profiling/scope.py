@@ -1,0 +1,27 @@
+"""Which rows and columns of a table a run reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from profilemesh.tables import Column, TableRef
+
+
+@dataclass(frozen=True)
+class Scope:
+    """All rows of a table and the columns to look at. Of `sensitive` columns no value is kept.
+
+    `shifts` are those of earlier summaries of the same columns: with a common shift, merged variances keep their digits.
+    """
+
+    table: TableRef
+    columns: tuple[Column, ...]
+    sensitive: frozenset[str] = frozenset()
+    shifts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def source(self) -> sa.TableClause:
+        return sa.table(self.table.name, *(sa.column(column.name) for column in self.columns), schema=self.table.schema)

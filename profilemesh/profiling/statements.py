@@ -1,0 +1,458 @@
+"""A scope and its columns become a few statements; their rows become summaries.
+
+At most three statements touch the table: scalars (one aggregate row), distributions (registers, buckets, days, all
+columns in one UNION ALL) and listing (counts by value, only of columns with few distinct values). A statement that
+fails is asked again in halves until the column at fault stands alone; the others lose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import sqlalchemy as sa
+
+from profilemesh.errors import PermissionDenied, StatementFailed
+from profilemesh.profiling import sql
+from profilemesh.profiling.metrics import LISTED, MEASURED
+from profilemesh.profiling.sketches import HyperLogLog, LogHistogram
+from profilemesh.profiling.summary import (
+    TEXT_LIMIT,
+    TOP_LIMIT,
+    ColumnSummary,
+    Days,
+    Extremes,
+    Lengths,
+    Moments,
+    TopValues,
+)
+from profilemesh.tables import Column, Kind
+from profilemesh.warehouses.base import Form
+
+Expression = sa.ColumnElement[Any]
+Statement = sa.Select[Any] | sa.CompoundSelect[Any]
+Ask = Callable[[Statement], Sequence[tuple[Any, ...]]]
+AskTable = Callable[[Statement], pa.Table]
+Cells = npt.NDArray[np.int64]
+R = TypeVar("R")
+
+SHIFT_SAMPLE = 1024
+LISTING_MARGIN = 1.1
+"""A column is listed while its estimate is below the limit by this much: estimates err, the listing does not."""
+LISTED_LENGTH = 256
+"""Longer texts are not listed: a thousand of them would outweigh all else that is kept."""
+BRANCHES = 800
+"""Parts of one UNION ALL that the embedded engine's parser takes without nesting too deep."""
+
+_NAN, _INFINITIES = "NaN", ("Infinity", "-Infinity")
+
+
+@dataclass(frozen=True)
+class Lens:
+    """One column as it stands in a source, and how to look at it. `shift` is the one its earlier summaries use."""
+
+    column: Column
+    value: Expression
+    form: Form = Form.NATIVE
+    overflow: Expression | None = None
+    sent_length: Expression | None = None
+    odd: Expression | None = None
+    odd_means: Literal["infinite", "invalid"] = "infinite"
+    sensitive: bool = False
+    shift: float | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return self.column.kind
+
+    @property
+    def text(self) -> Expression:
+        return sa.cast(self.value, sa.Text)
+
+    @property
+    def moment(self) -> Expression:
+        """The finite date or timestamp."""
+        value = sql.as_timestamp(self.value) if self.form is Form.TIME_TEXT else self.value
+        return sa.case((sql.finite(value), value))
+
+    @property
+    def double(self) -> Expression:
+        """The number as a double, NaN and infinities included."""
+        if self.form is Form.NUMBER_TEXT:
+            return sql.as_double(self.value)
+        if self.kind is Kind.INTERVAL and self.form is Form.NATIVE:
+            return sql.seconds(self.value)
+        return sa.cast(self.value, sa.Double)
+
+    @property
+    def number(self) -> Expression:
+        """The finite number as a double, else NULL."""
+        if self.kind is Kind.FLOAT or self.form is not Form.NATIVE:
+            return sa.case((sql.finite(self.double), self.double))
+        return self.double
+
+    @property
+    def length(self) -> Expression:
+        if self.sent_length is not None:
+            return self.sent_length
+        if self.kind is Kind.ARRAY:
+            return sql.elements(self.value)
+        plain = sql.octets(self.value) if self.kind is Kind.BYTES else sql.characters(self.text)
+        if self.overflow is None:
+            return plain
+        return sa.func.coalesce(sa.cast(sa.func.split_part(self.overflow, ":", 1), sa.BigInteger), plain)
+
+    @property
+    def hashed(self) -> Expression:
+        """What distinct values are told apart by. Minus zero counts as zero."""
+        if self.kind is Kind.FLOAT:
+            return sql.hash64(self.double + sa.literal_column("0.0"))
+        if self.kind is Kind.INTERVAL:
+            return sql.hash64(self.double)
+        plain = sql.hash64(self.value)
+        return (
+            plain
+            if self.overflow is None
+            else sa.case((self.overflow.is_(None), plain), else_=sql.hash64(self.overflow))
+        )
+
+
+class Slots:
+    """The labelled expressions of one aggregate SELECT, by column and name."""
+
+    def __init__(self) -> None:
+        self.expressions: list[Expression] = []
+        self.places: dict[tuple[int, str], int] = {}
+
+    def add(self, index: int, name: str, expression: Expression) -> None:
+        self.places[index, name] = len(self.expressions)
+        self.expressions.append(expression.label(f"{name}_{index}"))
+
+
+def scalars(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[ColumnSummary]:
+    """One aggregate row over all columns: counts, extremes, lengths, moments."""
+    slots = Slots()
+    slots.add(-1, "rows", sa.func.count())
+    shifts = _shifts(source, lenses)
+    for index, lens in enumerate(lenses):
+        for name, expression in _measures(lens, _shift(lens, index, shifts)):
+            slots.add(index, name, expression)
+    froms = source if shifts is None else source.join(shifts, sa.true())
+    [row] = ask(sa.select(*slots.expressions).select_from(froms))
+    by_column: list[dict[str, Any]] = [{} for _ in lenses]
+    for (index, name), place in slots.places.items():
+        if index >= 0:
+            by_column[index][name] = row[place]
+    return [_column_summary(lens, int(row[0]), by_column[index]) for index, lens in enumerate(lenses)]
+
+
+def row_count(source: sa.FromClause, ask: Ask) -> int:
+    return int(ask(sa.select(sa.func.count()).select_from(source))[0][0])
+
+
+def _shifts(source: sa.FromClause, lenses: Sequence[Lens]) -> sa.CTE | None:
+    """The median of a few values of each column whose shift is not known yet: evaluated once, in one row."""
+    medians = []
+    for index, lens in enumerate(lenses):
+        if lens.kind.is_number and not lens.sensitive and lens.shift is None:
+            few = (
+                sa.select(lens.number.label("x"))
+                .select_from(source)
+                .where(lens.number.is_not(None))
+                .limit(SHIFT_SAMPLE)
+            )
+            few_values = few.subquery()
+            median = sa.select(sql.middle_of(few_values.c.x)).scalar_subquery()
+            medians.append(sa.func.coalesce(median, 0.0).label(f"shift_{index}"))
+    return sa.select(*medians).cte("shifts").prefix_with("MATERIALIZED") if medians else None
+
+
+def _shift(lens: Lens, index: int, shifts: sa.CTE | None) -> Expression:
+    if lens.shift is not None:
+        return sa.cast(sa.literal(lens.shift, sa.Double), sa.Double)
+    return shifts.c[f"shift_{index}"] if shifts is not None and f"shift_{index}" in shifts.c else sa.null()
+
+
+def _measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expression]]:
+    """The aggregates of one column, by name."""
+    yield "present", sa.func.count(lens.value)
+    if lens.odd is not None:
+        yield "odd", _count_if(lens.odd)
+    if lens.kind.is_number:
+        yield from _number_measures(lens, shift)
+    elif lens.kind.is_temporal:
+        yield from _time_measures(lens)
+    elif lens.kind is Kind.BOOLEAN:
+        yield "trues", _count_if(sa.cast(lens.value, sa.Boolean))
+    elif lens.kind is Kind.TEXT:
+        yield "blanks", _count_if(sql.is_blank(lens.text))
+    if lens.sensitive:
+        return
+    if lens.kind in (Kind.TEXT, Kind.UUID):
+        yield "low", sa.func.left(sa.func.min(lens.text), TEXT_LIMIT)
+        yield "high", sa.func.left(sa.func.max(lens.text), TEXT_LIMIT)
+    elif lens.kind is Kind.TIME:
+        yield "low", sql.microseconds(sa.func.min(lens.value))
+        yield "high", sql.microseconds(sa.func.max(lens.value))
+    if lens.kind in MEASURED:
+        yield "shortest", sa.func.min(lens.length)
+        yield "longest", sa.func.max(lens.length)
+        yield "length", sa.func.sum(lens.length)
+
+
+def _number_measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expression]]:
+    number = lens.number
+    yield "zeros", _count_if(number == 0)
+    yield "negatives", _count_if(number < 0)
+    if lens.form is Form.NUMBER_TEXT:
+        yield "nans", _count_if(lens.value == _NAN)
+        yield "infinites", _count_if(lens.value.in_(_INFINITIES))
+    elif lens.kind is Kind.FLOAT:
+        yield "nans", _count_if(sql.not_a_number(lens.double))
+        yield "infinites", _count_if(~sql.finite(lens.double) & ~sql.not_a_number(lens.double))
+    if lens.sensitive:
+        return
+    yield "n", sa.func.count(number)
+    yield "shift", sa.func.any_value(shift)
+    yield "sum", sa.func.sum(number - shift)
+    yield "squares", sa.func.sum((number - shift) * (number - shift))
+    if lens.form is Form.NUMBER_TEXT:
+        yield from _decimal_extremes(lens)
+    else:
+        exact = number if lens.kind in (Kind.FLOAT, Kind.INTERVAL) else lens.value
+        yield "low", sa.func.min(exact)
+        yield "high", sa.func.max(exact)
+
+
+def _decimal_extremes(lens: Lens) -> Iterable[tuple[str, Expression]]:
+    """Decimals of any length, exactly: their digits are ordered as text, either side of zero."""
+    above = sa.case((lens.value.between("0", ":"), sql.digits_key(lens.value)))
+    digits = sa.func.substr(lens.value, 2)
+    below = sa.case((digits.between("0", ":") & lens.value.startswith("-"), sql.digits_key(digits)))
+    yield "above_low", sql.digits_of(sa.func.min(above))
+    yield "above_high", sql.digits_of(sa.func.max(above))
+    yield "below_low", sql.digits_of(sa.func.min(below))
+    yield "below_high", sql.digits_of(sa.func.max(below))
+
+
+def _time_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
+    moment = lens.moment
+    if lens.form is Form.TIME_TEXT:
+        yield "unread", _count_if(lens.value.is_not(None) & sql.as_timestamp(lens.value).is_(None))
+    else:
+        yield "infinites", _count_if(~sql.finite(lens.value))
+    if not lens.sensitive:
+        place = sql.day_number if lens.kind is Kind.DATE else sql.microseconds
+        yield "low", place(sa.func.min(moment))
+        yield "high", place(sa.func.max(moment))
+
+
+def _count_if(condition: Expression) -> Expression:
+    return sa.func.count(sa.case((condition, 1)))
+
+
+def _column_summary(lens: Lens, rows: int, found: dict[str, Any]) -> ColumnSummary:
+    odd = found.get("odd", 0)
+    counts: dict[str, int | None] = {"infinites": found.get("infinites"), "invalids": found.get("unread")}
+    if lens.odd is not None:
+        counts[f"{lens.odd_means}s"] = (counts[f"{lens.odd_means}s"] or 0) + odd
+    summary = ColumnSummary(
+        lens.kind,
+        lens.column.type,
+        rows,
+        rows - found["present"] - odd,
+        found.get("zeros"),
+        found.get("negatives"),
+        found.get("blanks"),
+        found.get("trues"),
+        found.get("nans"),
+        counts["infinites"],
+        counts["invalids"],
+    )
+    if lens.sensitive:
+        return summary
+    return replace(
+        summary,
+        extremes=_extremes(lens, found),
+        lengths=_lengths(found),
+        moments=_moments(found),
+    )
+
+
+def _extremes(lens: Lens, found: dict[str, Any]) -> Extremes | None:
+    if "above_low" in found:
+        above = [_decimal(found[name]) for name in ("above_low", "above_high")]
+        below = [_decimal(found[name], -1) for name in ("below_high", "below_low")]
+        values = [value for value in below + above if value is not None]
+        return Extremes(min(values), max(values)) if values else Extremes()
+    if "low" not in found:
+        return None
+    if lens.kind is Kind.DECIMAL:
+        return Extremes(_decimal(found["low"]), _decimal(found["high"]))
+    return Extremes(found["low"], found["high"])
+
+
+def _decimal(digits: Any, sign: int = 1) -> Decimal | None:
+    # Arithmetic would round to the context's 28 digits; copying the sign does not.
+    return None if digits is None else Decimal(digits).copy_sign(Decimal(sign)) if sign < 0 else Decimal(digits)
+
+
+def _lengths(found: dict[str, Any]) -> Lengths | None:
+    if "shortest" not in found:
+        return None
+    return Lengths(found["present"], found["shortest"], found["longest"], int(found["length"] or 0))
+
+
+def _moments(found: dict[str, Any]) -> Moments | None:
+    if "n" not in found:
+        return None
+    return Moments.of_sums(found["n"], found["shift"] or 0.0, found["sum"] or 0.0, found["squares"] or 0.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One grouped branch: `inner` of the rows where `present`, grouped by `key` of it, `value` of each group."""
+
+    code: int
+    inner: Expression
+    present: Expression
+    key: Callable[[Expression], Expression]
+    value: Callable[[Expression], Expression]
+
+
+REGISTER, BUCKET, DAY = range(3)
+
+
+def _parts(lens: Lens) -> Iterable[Part]:
+    if lens.kind is not Kind.OTHER:
+        lowest = lambda h: sa.cast(sa.func.min(sql.remainder(h)), sa.BigInteger)  # noqa: E731
+        yield Part(REGISTER, lens.hashed, lens.value.is_not(None), sql.register, lowest)
+    if lens.sensitive:
+        return
+    if lens.kind.is_number:
+        yield Part(BUCKET, lens.number, lens.number.is_not(None), sql.log_bucket, lambda _: sa.func.count())
+    elif lens.kind.is_temporal:
+        yield Part(DAY, lens.moment, lens.moment.is_not(None), sql.day_number, lambda _: sa.func.count())
+
+
+def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: AskTable) -> list[dict[str, Any]]:
+    """Registers, buckets and days of all columns, as the parts of their summaries, by name."""
+    branches = [_grouped(source, index, part) for index, lens in enumerate(lenses) for part in _parts(lens)]
+    cells: dict[tuple[int, int], tuple[Cells, Cells]] = {}
+    for start in range(0, len(branches), BRANCHES):
+        cells.update(_cells(ask(sa.union_all(*branches[start : start + BRANCHES]))))
+    nothing = np.zeros(0, np.int64)
+    return [
+        dict(_distribution(part.code, *cells.get((index, part.code), (nothing, nothing))) for part in _parts(lens))
+        for index, lens in enumerate(lenses)
+    ]
+
+
+def _grouped(source: sa.FromClause, index: int, part: Part) -> sa.Select[Any]:
+    inner = sa.select(part.inner.label("v")).select_from(source).where(part.present).subquery()
+    key = part.key(inner.c.v)
+    return sa.select(
+        sa.literal_column(str(index)).label("i"),
+        sa.literal_column(str(part.code)).label("p"),
+        sa.cast(key, sa.BigInteger).label("k"),
+        part.value(inner.c.v).label("n"),
+    ).group_by(sa.literal_column("3"))
+
+
+def _cells(table: pa.Table) -> dict[tuple[int, int], tuple[Cells, Cells]]:
+    """Keys and values per column and part."""
+    columns, parts, keys, values = (column.to_numpy().astype(np.int64) for column in table.itercolumns())
+    groups = columns * 3 + parts
+    order = np.argsort(groups, kind="stable")
+    names, starts = np.unique(groups[order], return_index=True)
+    return {
+        divmod(int(name), 3): (keys[order[start:end]], values[order[start:end]])
+        for name, start, end in zip(names, starts, [*starts[1:], len(order)], strict=True)
+    }
+
+
+def _distribution(code: int, keys: Cells, values: Cells) -> tuple[str, HyperLogLog | LogHistogram | Days]:
+    if code == REGISTER:
+        return "registers", HyperLogLog.from_minima(keys, values)
+    pairs = zip(keys.tolist(), values.tolist(), strict=True)
+    return ("buckets", LogHistogram.of(pairs)) if code == BUCKET else ("days", Days.of(pairs))
+
+
+def listable(lens: Lens, summary: ColumnSummary) -> bool:
+    """Whether the column's values are few and short enough to be listed."""
+    if lens.sensitive or lens.kind not in LISTED or summary.registers is None:
+        return False
+    longest = summary.lengths.longest if summary.lengths else None
+    return (longest or 0) <= LISTED_LENGTH and summary.registers.estimate() <= TOP_LIMIT * LISTING_MARGIN
+
+
+def listing(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[TopValues | None]:
+    """Every value of each column with its count; None where there are more than the limit after all."""
+    found: list[dict[str, int]] = [{} for _ in lenses]
+    branches = [_counted(source, index, lens) for index, lens in enumerate(lenses)]
+    for start in range(0, len(branches), BRANCHES):
+        for index, value, count in ask(sa.union_all(*branches[start : start + BRANCHES])):
+            found[index][value] = count
+    return [TopValues(counts) if len(counts) <= TOP_LIMIT else None for counts in found]
+
+
+def _counted(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+    inner = (
+        sa.select(lens.text.label("v"), sa.func.count().label("n"))
+        .select_from(source)
+        .where(lens.value.is_not(None))
+        .group_by(sa.literal_column("1"))
+        .limit(TOP_LIMIT + 1)
+        .subquery()
+    )
+    return sa.select(sa.literal_column(str(index)), inner.c.v, inner.c.n)
+
+
+def narrowed(
+    lenses: Sequence[Lens], ask: Callable[[Sequence[Lens]], list[R]], errors: dict[str, str]
+) -> list[R | None]:
+    """`ask` of all columns at once; where the statement fails, of halves, until the columns at fault stand alone.
+
+    Their result is None and their error is noted. Raises the error when every column is at fault.
+    """
+    try:
+        return list(ask(lenses)) if lenses else []
+    except (StatementFailed, PermissionDenied) as error:
+        if len(lenses) == 1:
+            errors[lenses[0].column.name] = str(error)
+            return [None]
+    half = len(lenses) // 2
+    return narrowed(lenses[:half], ask, errors) + narrowed(lenses[half:], ask, errors)
+
+
+def summarise(
+    source: sa.FromClause,
+    lenses: Sequence[Lens],
+    ask: Ask,
+    ask_table: AskTable,
+    errors: dict[str, str],
+    is_listed: Callable[[Lens], bool] = lambda lens: True,
+) -> tuple[int, list[ColumnSummary]]:
+    """The summaries of all columns over the rows of the source, and the number of rows."""
+    counted = narrowed(lenses, lambda some: scalars(source, some, ask), errors)
+    rows = next((summary.rows for summary in counted if summary is not None), None)
+    if rows is None:
+        rows = row_count(source, ask)
+    summaries = [
+        summary or ColumnSummary(lens.kind, lens.column.type, rows, None)
+        for lens, summary in zip(lenses, counted, strict=True)
+    ]
+    sound = [index for index, lens in enumerate(lenses) if lens.column.name not in errors]
+    spread = narrowed([lenses[i] for i in sound], lambda some: distributions(source, some, ask_table), errors)
+    for index, parts in zip(sound, spread, strict=True):
+        summaries[index] = replace(summaries[index], **(parts or {}))
+    few = [i for i in sound if is_listed(lenses[i]) and listable(lenses[i], summaries[i])]
+    lists = narrowed([lenses[i] for i in few], lambda some: listing(source, some, ask), errors)
+    for index, top in zip(few, lists, strict=True):
+        summaries[index] = replace(summaries[index], top=top)
+    return rows, summaries

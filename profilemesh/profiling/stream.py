@@ -1,0 +1,267 @@
+"""Row stores: one statement reads the columns as Arrow batches; the embedded engine summarises batch by batch.
+
+A reader thread fetches the next batch while this one is summarised, at most two ahead. The batches of an attempt
+count only when the last one has come: a scan that breaks leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from profilemesh.errors import PermissionDenied, StatementFailed
+from profilemesh.profiling import sql
+from profilemesh.profiling.scope import Scope
+from profilemesh.profiling.statements import Lens, Statement, summarise
+from profilemesh.profiling.summary import ColumnSummary
+from profilemesh.warehouses.base import Reading, Scan, Warehouse
+
+BATCH_ROWS = 131_072
+BATCH_BYTES = 24 << 20
+AHEAD = 2
+FLAGS = 60
+"""Columns whose odd values share one integer of flags."""
+
+Progress = Callable[[int], None]
+
+
+class Embedded:
+    """An in-memory DuckDB that answers statements about one Arrow batch at a time, its memory capped."""
+
+    def __init__(self, memory_limit_mb: int) -> None:
+        self.connection = duckdb.connect(
+            ":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 2, "temp_directory": ""}
+        )
+        self.connection.execute("SET TimeZone = 'UTC'")
+        self.dialect = sql.EngineDialect()
+
+    def load(self, batch: pa.Table) -> None:
+        self.connection.register("batch", batch)
+
+    def rows(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        return self._run(statement, self.connection.execute).fetchall()  # type: ignore[no-any-return]
+
+    def table(self, statement: Statement) -> pa.Table:
+        return self._run(statement, self.connection.sql).to_arrow_table()
+
+    def _run(self, statement: Statement, run: Callable[[str], Any]) -> Any:
+        try:
+            return run(sql.rendered(statement, self.dialect))
+        except duckdb.Error as error:
+            raise StatementFailed(f"the embedded engine could not summarise this column: {error}") from error
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The SELECT that reads some columns, and the lenses through which its batches are seen."""
+
+    statement: sa.Select[Any]
+    lenses: list[Lens]
+
+
+def sent(warehouse: Warehouse, scope: Scope, columns: Sequence[int]) -> Sent:
+    """Of these columns of the scope (by index): `v` the values, `o` overflow, `l` lengths, `flags` of odd values."""
+    selected: list[sa.ColumnElement[Any]] = []
+    readings = {index: warehouse.reading(scope.columns[index]) for index in columns}
+    odd = [index for index in columns if readings[index].odd is not None]
+    for index, reading in readings.items():
+        for name, expression in (("v", reading.sent), ("o", reading.overflow), ("l", reading.length)):
+            if expression is not None:
+                selected.append(expression.label(f"{name}{index}"))
+    for place in range(0, len(odd), FLAGS):
+        selected.append(
+            _flags([readings[index] for index in odd[place : place + FLAGS]]).label(f"flags{place // FLAGS}")
+        )
+    if not selected:
+        selected.append(sa.literal(1).label("v"))
+    flags = {index: divmod(place, FLAGS) for place, index in enumerate(odd)}
+    lenses = [_lens(scope, index, readings[index], flags.get(index)) for index in columns]
+    return Sent(sa.select(*selected).select_from(scope.source), lenses)
+
+
+def _flags(readings: Sequence[Reading]) -> sa.ColumnElement[Any]:
+    bits = [
+        sa.case((reading.odd, sa.literal_column(str(1 << place))), else_=sa.literal_column("0"))
+        for place, reading in enumerate(readings)
+        if reading.odd is not None
+    ]
+    total: sa.ColumnElement[Any] = sa.cast(bits[0], sa.BigInteger)
+    for bit in bits[1:]:
+        total = total + bit
+    return total
+
+
+def _lens(scope: Scope, index: int, reading: Reading, flag: tuple[int, int] | None) -> Lens:
+    column = scope.columns[index]
+    odd = None
+    if flag is not None:
+        flags = sa.cast(sa.column(f"flags{flag[0]}"), sa.BigInteger)
+        odd = flags.bitwise_and(sa.literal_column(str(1 << flag[1]))) != 0
+    return Lens(
+        column,
+        sa.column(f"v{index}"),
+        reading.form,
+        None if reading.overflow is None else sa.column(f"o{index}"),
+        None if reading.length is None else sa.column(f"l{index}"),
+        odd,
+        reading.odd_means,
+        column.name in scope.sensitive,
+        scope.shifts.get(column.name),
+    )
+
+
+def stream(
+    warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress
+) -> tuple[int, dict[str, ColumnSummary], dict[str, str]]:
+    """Rows read, the columns' summaries, and what failed per column. Raises WarehouseError when nothing can be read."""
+    engine = Embedded(warehouse.execution.memory_limit_mb)
+    errors: dict[str, str] = {}
+    try:
+        readable = _readable(warehouse, scan, scope, list(range(len(scope.columns))), errors, engine, progress)
+    finally:
+        engine.close()
+    rows, summaries = readable
+    for column in scope.columns:
+        summaries.setdefault(column.name, ColumnSummary(column.kind, column.type, rows, None))
+    return rows, {column.name: summaries[column.name] for column in scope.columns}, errors
+
+
+def _readable(
+    warehouse: Warehouse,
+    scan: Scan,
+    scope: Scope,
+    columns: list[int],
+    errors: dict[str, str],
+    engine: Embedded,
+    progress: Progress,
+) -> tuple[int, dict[str, ColumnSummary]]:
+    """Read these columns in one statement; where it fails, find the columns at fault and read the rest in one."""
+    try:
+        return _read(warehouse, scan, scope, columns, errors, engine, progress)
+    except (StatementFailed, PermissionDenied) as error:
+        faults = _faults(warehouse, scan, scope, columns, str(error))
+        if len(faults) == len(columns):
+            raise
+    errors.update({scope.columns[index].name: message for index, message in faults.items()})
+    rest = [index for index in columns if index not in faults]
+    return _read(warehouse, scan, scope, rest, errors, engine, progress)
+
+
+def _faults(warehouse: Warehouse, scan: Scan, scope: Scope, columns: list[int], message: str) -> dict[int, str]:
+    """The columns that cannot be read, by halving. `columns` together are known to fail, with this message."""
+    if len(columns) == 1:
+        return {columns[0]: message}
+    faults: dict[int, str] = {}
+    for half in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
+        try:
+            for _ in scan.batches(sent(warehouse, scope, half).statement):
+                pass
+        except (StatementFailed, PermissionDenied) as error:
+            faults |= _faults(warehouse, scan, scope, half, str(error))
+    return faults or dict.fromkeys(columns, message)
+
+
+def _read(
+    warehouse: Warehouse,
+    scan: Scan,
+    scope: Scope,
+    columns: list[int],
+    errors: dict[str, str],
+    engine: Embedded,
+    progress: Progress,
+) -> tuple[int, dict[str, ColumnSummary]]:
+    plan = sent(warehouse, scope, columns)
+    lenses = plan.lenses
+    rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
+    for number, batch in enumerate(_ahead(lambda: _gathered(scan.batches(plan.statement)), scan)):
+        counted, summaries = _summarise(engine, batch, lenses, merged if number else None, errors)
+        merged = [a.merge(b) for a, b in zip(merged, summaries, strict=True)] if number else summaries
+        lenses = [_with_shift(lens, summary) for lens, summary in zip(lenses, merged, strict=True)]
+        rows += counted
+        progress(rows)
+    return rows, {lens.column.name: summary for lens, summary in zip(lenses, merged, strict=True)}
+
+
+def _summarise(
+    engine: Embedded,
+    batch: pa.Table,
+    lenses: list[Lens],
+    before: list[ColumnSummary] | None,
+    errors: dict[str, str],
+) -> tuple[int, list[ColumnSummary]]:
+    engine.load(batch)
+    over = {lens.column.name for lens, old in zip(lenses, before or [], strict=False) if old.top is None}
+    return summarise(
+        sa.table("batch"), lenses, engine.rows, engine.table, errors, lambda lens: lens.column.name not in over
+    )
+
+
+def _with_shift(lens: Lens, summary: ColumnSummary) -> Lens:
+    if lens.shift is None and summary.moments is not None and summary.moments.n:
+        return replace(lens, shift=summary.moments.shift)
+    return lens
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches joined up to a size at which the engine's cost per statement no longer shows; at least one table."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    schema = None
+    for batch in batches:
+        schema = batch.schema
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def _ahead(make: Callable[[], Iterator[pa.Table]], scan: Scan) -> Iterator[pa.Table]:
+    """The iterator's items, fetched by a thread of its own. Whoever stops early stops the scan."""
+    items: queue.Queue[pa.Table | BaseException | None] = queue.Queue(AHEAD)
+    stopped = threading.Event()
+
+    def fetch() -> None:
+        last: BaseException | None = None
+        try:
+            for item in make():
+                items.put(item)
+                if stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
+            last = error
+        items.put(last)
+
+    thread = threading.Thread(target=fetch, name="profilemesh-reader", daemon=True)
+    thread.start()
+    try:
+        while (item := items.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        if thread.is_alive():
+            _drain(items, thread, scan)
+
+
+def _drain(items: queue.Queue[Any], thread: threading.Thread, scan: Scan) -> None:
+    """Let the reader find that nobody waits: cancel its statement and take what it still offers."""
+    scan.cancel()
+    while thread.is_alive():
+        try:
+            items.get(timeout=0.05)
+        except queue.Empty:
+            continue
