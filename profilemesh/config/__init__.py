@@ -1,1 +1,52 @@
 """The configuration: `load_config(path)` and the frozen dataclasses it returns."""
+
+from profilemesh.config.addresses import normalised_url
+from profilemesh.config.loader import find_config, load_config
+from profilemesh.config.model import (
+    AdaptiveSchedulingConfig,
+    ChangeDetectionConfig,
+    ColumnRule,
+    Config,
+    CostControlsConfig,
+    DriftConfig,
+    ExecutionConfig,
+    IncrementalConfig,
+    MonitoringConfig,
+    PartialProfilingConfig,
+    PartitionRule,
+    ProfilingConfig,
+    RetryConfig,
+    SamplingRule,
+    StorageConfig,
+    Strategy,
+    TableRule,
+    Thresholds,
+    WarehouseConfig,
+    Window,
+)
+
+__all__ = [
+    "AdaptiveSchedulingConfig",
+    "ChangeDetectionConfig",
+    "ColumnRule",
+    "Config",
+    "CostControlsConfig",
+    "DriftConfig",
+    "ExecutionConfig",
+    "IncrementalConfig",
+    "MonitoringConfig",
+    "PartialProfilingConfig",
+    "PartitionRule",
+    "ProfilingConfig",
+    "RetryConfig",
+    "SamplingRule",
+    "StorageConfig",
+    "Strategy",
+    "TableRule",
+    "Thresholds",
+    "WarehouseConfig",
+    "Window",
+    "find_config",
+    "load_config",
+    "normalised_url",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -76,6 +77,15 @@ class Window:
     end_minute: int = 1440
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 
+    def contains(self, moment: datetime) -> bool:
+        """Whether a UTC moment lies inside. The hours after midnight of a window that wraps belong to its first day."""
+        minute, day = moment.hour * 60 + moment.minute, moment.weekday()
+        if self.start_minute < self.end_minute:
+            return self.start_minute <= minute < self.end_minute and day in self.days
+        if minute < self.end_minute:
+            return (day - 1) % 7 in self.days
+        return minute >= self.start_minute and day in self.days
+
 
 @dataclass(frozen=True)
 class TableRule:
@@ -132,7 +142,10 @@ class RetryConfig:
 
 @dataclass(frozen=True)
 class ExecutionConfig:
-    """`warehouse_limits` caps concurrent tables per warehouse name or type; `memory_limit_mb` caps the embedded engine."""
+    """`warehouse_limits` caps concurrent tables per warehouse name or type; `memory_limit_mb` the embedded engine.
+
+    `batch_size` and `queue_size` are read from older files and have no effect.
+    """
 
     max_workers: int = 1
     batch_size: int = 10

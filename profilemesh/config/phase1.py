@@ -1,0 +1,99 @@
+"""Keys of ProfileMesh Phase 1 that are read and have no effect any more: a sentence for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from profilemesh.config.document import Document
+from profilemesh.config.model import ChangeDetectionConfig
+from profilemesh.config.problems import Place, dotted
+
+_TRUE = ("true", "yes", "on", "1")
+
+
+@dataclass(frozen=True)
+class _Key:
+    place: Place
+    instead: str
+    applies: Callable[[Any], bool] = lambda found: True
+
+
+_STATE_TABLE = ChangeDetectionConfig.metadata_table
+_WORKERS = "tables are started one by one as workers become free; set `execution.max_workers` instead"
+_METRICS = "no port of its own serves metrics; ask `profilemesh status --json` or the JSON API instead"
+
+_KEYS = (
+    _Key(
+        ("storage", "results_table"),
+        "results are kept in profilemesh_results; rename a table of another name before `profilemesh db upgrade`",
+    ),
+    _Key(
+        ("storage", "runs_table"),
+        "runs are kept in profilemesh_runs; rename a table of another name before `profilemesh db upgrade`",
+    ),
+    _Key(("storage", "create_tables"), "run `profilemesh db upgrade` to make or update the tables"),
+    _Key(
+        ("drift_detection", "strategy"),
+        "`ml_based` was never built and is treated as `statistical`; write `statistical` instead",
+        lambda found: found == "ml_based",
+    ),
+    _Key(("drift_detection", "ml_based"), "it was never built; use `drift_detection.strategy: statistical` instead"),
+    _Key(("drift_detection", "statistical"), "the statistical tests choose their own thresholds; remove it"),
+    _Key(("monitoring", "enable_metrics"), _METRICS, lambda found: str(found).casefold() in _TRUE),
+    _Key(("monitoring", "port"), _METRICS),
+    _Key(("monitoring", "keep_alive"), _METRICS),
+    _Key(("execution", "batch_size"), _WORKERS),
+    _Key(("execution", "queue_size"), _WORKERS),
+    _Key(
+        ("incremental", "change_detection", "metadata_table"),
+        f"the state of tables is kept in {_STATE_TABLE}; rename another table before `profilemesh db upgrade`",
+        lambda found: found != _STATE_TABLE,
+    ),
+)
+
+
+def warnings_of(document: Document) -> tuple[str, ...]:
+    """The sentences for a document that has been found valid."""
+    found = ((key, look_up(document.data, key.place)) for key in _KEYS)
+    sentences = [(key.place, key.instead) for key, value in found if value is not None and key.applies(value)]
+    sentences += [(place, _hook_sentence(kind)) for place, kind in _lost_hooks(document.data)]
+    sentences.sort(key=lambda pair: document.line(pair[0]))
+    return tuple(
+        f"{document.path}:{document.line(place)}: {dotted(place)} has no effect any more: {instead}."
+        for place, instead in sentences
+    )
+
+
+def look_up(data: Any, place: Place) -> Any:
+    """What stands at a place, None where nothing does."""
+    for part in place:
+        if isinstance(data, dict):
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            return None
+    return data
+
+
+def _hook_sentence(kind: str) -> str:
+    return f"hooks of type `{kind}` are not called; write alert routes for the findings it should hear of instead"
+
+
+def _lost_hooks(data: Any) -> Iterator[tuple[Place, str]]:
+    # Hooks of type logging and sql live on as the log and the events table.
+    hooks: Any = data.get("hooks")
+    place: Place = ("hooks",)
+    if isinstance(hooks, dict):
+        if not _is_on(hooks.get("enabled")):
+            return
+        hooks, place = hooks.get("hooks"), ("hooks", "hooks")
+    for index, hook in enumerate(hooks or []):
+        if hook["type"] not in ("logging", "sql") and _is_on(hook.get("enabled")):
+            yield (*place, index), hook["type"]
+
+
+def _is_on(found: str | None) -> bool:
+    return found is None or found.casefold() in _TRUE

@@ -1,0 +1,344 @@
+"""The sections of profilemesh.yml as marshmallow schemas that make the dataclasses of `model`.
+
+No default stands here: a key that is absent or null is left to the dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from marshmallow import EXCLUDE, Schema, ValidationError, post_load, pre_load, validates_schema
+
+from profilemesh.config import model
+from profilemesh.config.fields import (
+    Anything,
+    Day,
+    Either,
+    Flag,
+    Free,
+    Hours,
+    HoursAlone,
+    ListOf,
+    MapOf,
+    OneOf,
+    Part,
+    Real,
+    Secret,
+    Whole,
+    Word,
+)
+from profilemesh.config.problems import ALLOWED, did_you_mean
+
+EMBEDDED = ("duckdb", "sqlite")
+TYPES = ("postgres", "postgresql", "duckdb", "sqlite", "mysql", "snowflake", "bigquery", "redshift", "trino")
+
+
+class Section(Schema):
+    """Refuses unknown keys, takes null for absent, and makes a dataclass of the rest."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    error_messages = {"type": f"{ALLOWED}a mapping of keys to values"}
+    makes: ClassVar[type[Any] | None] = None
+
+    @pre_load
+    def without_nulls(self, data: Any, **options: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def knows_every_key(self, data: Any, original: Any, **options: Any) -> None:
+        known = [field.data_key or name for name, field in self.fields.items()]
+        unknown = [key for key in original if key not in known] if isinstance(original, dict) else []
+        if unknown:
+            words = f"unknown key; {ALLOWED}" + ", ".join(known)
+            raise ValidationError({key: [words + did_you_mean(key, known)] for key in unknown})
+
+    @post_load
+    def made(self, data: dict[str, Any], **options: Any) -> Any:
+        if self.makes is None:
+            return data
+        names = {field.name for field in dataclass_fields(self.makes)}
+        return self.makes(**{name: value for name, value in data.items() if name in names})
+
+
+def _fraction(**options: Any) -> Real:
+    return Real(least=0, open_below=True, most=1, **options)
+
+
+def _globs(**options: Any) -> ListOf:
+    return ListOf(Word(), lone=True, **options)
+
+
+class ConnectionSection(Section):
+    """A warehouse, or the storage in the way of Phase 1. Stays a dict: its name and its paths come from around it."""
+
+    name = Word()
+    type = OneOf(*TYPES, required=True)
+    host = Word()
+    port = Whole(most=65535)
+    database = Word()
+    username = Word()
+    password = Secret()
+    schema = Word()
+    filepath = Word()
+    account = Word()
+    warehouse = Word()
+    role = Word()
+    strategy = OneOf("stream", "pushdown")
+    extra_params = Free()
+
+    @validates_schema
+    def names_its_file(self, data: dict[str, Any], **options: Any) -> None:
+        if data["type"] in EMBEDDED and not (data.get("filepath") or data.get("database")):
+            raise ValidationError(f"{ALLOWED}the path of the {data['type']} file", "filepath")
+
+
+class StorageSection(Section):
+    connection = Either(Secret(), Part(ConnectionSection), allowed="a database URL, or a mapping as under `source`")
+    results_table = Word()
+    runs_table = Word()
+    create_tables = Flag()
+
+
+class PartitionSection(Section):
+    makes = model.PartitionRule
+    key = _globs()
+    strategy = OneOf("latest", "recent_n", "sample", "all", "specific_values")
+    recent_n = Whole()
+    values = _globs()
+    metadata_fallback = Flag()
+
+    @validates_schema
+    def has_what_its_strategy_needs(self, data: dict[str, Any], **options: Any) -> None:
+        if data.get("strategy") == "recent_n" and "recent_n" not in data:
+            raise ValidationError(f"{ALLOWED}the number of partitions, for `strategy: recent_n`", "recent_n")
+        if data.get("strategy") == "specific_values" and not data.get("values"):
+            raise ValidationError(f"{ALLOWED}the partitions' values, for `strategy: specific_values`", "values")
+
+
+class SamplingSection(Section):
+    makes = model.SamplingRule
+    enabled = Flag()
+    method = OneOf("random", "stratified", "topk")
+    fraction = _fraction()
+    max_rows = Whole()
+
+
+class ColumnsSection(Section):
+    makes = model.ColumnRule
+    include = _globs()
+    # `exclude` alone is a word of marshmallow's own.
+    excluded = _globs(data_key="exclude", attribute="exclude")
+    sensitive = _globs()
+
+
+class WindowSection(Section):
+    hours = Hours()
+    days = ListOf(Day(), lone=True)
+
+    @post_load
+    def made(self, data: dict[str, Any], **options: Any) -> model.Window:
+        every = model.Window()
+        start, end = data.get("hours", (every.start_minute, every.end_minute))
+        return model.Window(start, end, tuple(sorted(set(data.get("days") or every.days))))
+
+
+class TableSection(Section):
+    makes = model.TableRule
+    table = Word()
+    schema = Word()
+    warehouse = Word()
+    partition = Part(PartitionSection)
+    sampling = Part(SamplingSection)
+    columns = Part(ColumnsSection)
+    owner = Word()
+    tags = ListOf(Word(), lone=True)
+    paused = Flag()
+    window = Either(HoursAlone(), Part(WindowSection), allowed="a mapping with `hours` and `days`, or the hours alone")
+
+
+class ProfilingSection(Section):
+    makes = model.ProfilingConfig
+    tables = ListOf(Part(TableSection))
+    max_distinct_values = Whole()
+    compute_histograms = Flag()
+    histogram_bins = Whole()
+    metrics = ListOf(Word(), lone=True)
+    default_sample_ratio = _fraction()
+
+
+class ThresholdsSection(Section):
+    low = Real(least=0, data_key="low_threshold")
+    medium = Real(least=0, data_key="medium_threshold")
+    high = Real(least=0, data_key="high_threshold")
+
+    def __init__(self, defaults: model.Thresholds) -> None:
+        self.defaults = defaults
+        super().__init__()
+
+    @validates_schema
+    def rises(self, data: dict[str, Any], **options: Any) -> None:
+        merged = replace(self.defaults, **data)
+        for lower, upper in (("low", "medium"), ("medium", "high")):
+            least = getattr(merged, lower)
+            if getattr(merged, upper) < least:
+                at = f"{upper}_threshold" if upper in data else f"{lower}_threshold"
+                words = f"low <= medium <= high, here {merged.low:g}, {merged.medium:g}, {merged.high:g}"
+                raise ValidationError(f"{ALLOWED}{words}", at)
+
+    @post_load
+    def made(self, data: dict[str, Any], **options: Any) -> model.Thresholds:
+        return replace(self.defaults, **data)
+
+
+class DriftSection(Section):
+    makes = model.DriftConfig
+    strategy = OneOf("absolute_threshold", "standard_deviation", "statistical", "ml_based")
+    absolute_threshold = Part(lambda: ThresholdsSection(model.DriftConfig.absolute_threshold))
+    standard_deviation = Part(lambda: ThresholdsSection(model.DriftConfig.standard_deviation))
+    statistical = Free()
+    ml_based = Free()
+
+    @post_load
+    def made(self, data: dict[str, Any], **options: Any) -> Any:
+        # Phase 1 named a strategy that was never built.
+        if data.get("strategy") == "ml_based":
+            data["strategy"] = "statistical"
+        return super().made(data, **options)
+
+
+class HookSection(Section):
+    type = OneOf("logging", "sql", "snowflake", "custom", required=True)
+    enabled = Flag()
+    log_level = Word()
+    connection = Anything()
+    table_name = Word()
+    module = Word()
+    class_name = Word()
+    params = Free()
+
+
+class HooksSection(Section):
+    enabled = Flag()
+    hooks = ListOf(Part(HookSection))
+
+
+class MonitoringSection(Section):
+    makes = model.MonitoringConfig
+    enable_metrics = Flag()
+    port = Whole(most=65535)
+    keep_alive = Flag()
+
+
+class RetrySection(Section):
+    makes = model.RetryConfig
+    enabled = Flag()
+    retries = Whole(least=0)
+    backoff_strategy = OneOf("exponential", "fixed")
+    min_backoff = Real(least=0)
+    max_backoff = Real(least=0)
+
+    @validates_schema
+    def rises(self, data: dict[str, Any], **options: Any) -> None:
+        merged = replace(model.RetryConfig(), **data)
+        if merged.min_backoff > merged.max_backoff:
+            at = "max_backoff" if "max_backoff" in data else "min_backoff"
+            words = f"min_backoff <= max_backoff, here {merged.min_backoff:g} and {merged.max_backoff:g}"
+            raise ValidationError(f"{ALLOWED}{words}", at)
+
+
+class ExecutionSection(Section):
+    makes = model.ExecutionConfig
+    max_workers = Whole()
+    batch_size = Whole()
+    queue_size = Whole()
+    warehouse_limits = MapOf(Whole())
+    statement_timeout_seconds = Real(least=0, open_below=True)
+    memory_limit_mb = Whole()
+
+
+class ChangeDetectionSection(Section):
+    makes = model.ChangeDetectionConfig
+    enabled = Flag()
+    metadata_table = Word()
+    connector_overrides = Free()
+    snapshot_ttl_minutes = Whole()
+
+
+class PartialProfilingSection(Section):
+    makes = model.PartialProfilingConfig
+    enabled = Flag()
+    allow_partition_pruning = Flag()
+    max_partitions_per_run = Whole()
+    mergeable_metrics = ListOf(Word(), lone=True)
+
+
+class AdaptiveSchedulingSection(Section):
+    makes = model.AdaptiveSchedulingConfig
+    enabled = Flag()
+    default_interval_minutes = Whole()
+    min_interval_minutes = Whole()
+    max_interval_minutes = Whole()
+    priority_overrides = MapOf(Whole())
+    staleness_penalty_minutes = Whole(least=0)
+
+    @validates_schema
+    def rises(self, data: dict[str, Any], **options: Any) -> None:
+        merged = replace(model.AdaptiveSchedulingConfig(), **data)
+        low, high = merged.min_interval_minutes, merged.max_interval_minutes
+        if low > high:
+            at = "max_interval_minutes" if "max_interval_minutes" in data else "min_interval_minutes"
+            raise ValidationError(f"{ALLOWED}the minimum at most the maximum, here {low} and {high}", at)
+
+
+class CostControlsSection(Section):
+    makes = model.CostControlsConfig
+    enabled = Flag()
+    max_bytes_scanned = Whole()
+    max_rows_scanned = Whole()
+    fallback_strategy = OneOf("sample", "defer", "full")
+    sample_fraction = _fraction()
+
+
+class IncrementalSection(Section):
+    makes = model.IncrementalConfig
+    enabled = Flag()
+    change_detection = Part(ChangeDetectionSection)
+    partial_profiling = Part(PartialProfilingSection)
+    adaptive_scheduling = Part(AdaptiveSchedulingSection)
+    cost_controls = Part(CostControlsSection)
+
+
+class ConfigSection(Section):
+    """The whole file. Stays a dict: warehouses and storage are put together with the file's place and environment."""
+
+    environment = Word()
+    source = Part(ConnectionSection)
+    warehouses = MapOf(Part(ConnectionSection))
+    storage = Part(StorageSection)
+    profiling = Part(ProfilingSection)
+    drift_detection = Part(DriftSection)
+    hooks = Either(ListOf(Part(HookSection)), Part(HooksSection))
+    monitoring = Part(MonitoringSection)
+    retry = Part(RetrySection)
+    execution = Part(ExecutionSection)
+    incremental = Part(IncrementalSection)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def names_its_warehouses_once(self, data: Any, original: Mapping[str, Any], **options: Any) -> None:
+        given = [key for key in ("source", "warehouses") if original.get(key)]
+        if len(given) == 2:
+            raise ValidationError(f"found beside `source`; {ALLOWED}either `source` or `warehouses`", "warehouses")
+        if not given:
+            raise ValidationError(f"no warehouse; {ALLOWED}either `source` or `warehouses`, with at least a `type`")
+
+    @validates_schema
+    def calls_each_warehouse_by_one_name(self, data: Any, **options: Any) -> None:
+        for name, connection in data.get("warehouses", {}).items():
+            if connection.get("name", name) != name:
+                words = f"{ALLOWED}no `name` here, the warehouse's name is its key '{name}'"
+                raise ValidationError({"warehouses": {name: {"name": [words]}}})

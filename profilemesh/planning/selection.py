@@ -1,0 +1,117 @@
+"""Which tables are profiled, by which rule, and which of their columns: patterns and precedence. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from profilemesh.config.model import ColumnRule, Config, TableRule, Window
+from profilemesh.planning.snapshots import Snapshot
+from profilemesh.tables import Column, TableRef
+
+_EVERY_TABLE = TableRule()
+_WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """What holds for one table. `columns` are those profiled, `sensitive` the names among them."""
+
+    rule: TableRule
+    columns: tuple[Column, ...]
+    sensitive: frozenset[str]
+    paused: bool
+    window: Window | None
+    owner: str | None
+    tags: tuple[str, ...]
+
+
+def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
+    """The settings of a table, None if it is not selected.
+
+    Without rules every table is selected. Else the most specific rule that matches decides alone: an exact name beats
+    a glob, compared by table, then schema, then warehouse; among equals the first of the file.
+    """
+    rule = _deciding_rule(config.profiling.tables, snapshot.table)
+    if rule is None:
+        return None
+    columns = tuple(column for column in snapshot.columns if _is_profiled(rule.columns, column.name))
+    sensitive = frozenset(column.name for column in columns if _matches_any(column.name, rule.columns.sensitive))
+    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags)
+
+
+def missing_tables(
+    config: Config, catalogue_refs: Collection[TableRef], warehouses: Collection[str]
+) -> list[tuple[str, str | None]]:
+    """Tables configured by an exact name that are not in the catalogue, each with the one that was probably meant.
+
+    `warehouses` are those that answered: of the others nothing is known, and nothing is said.
+    """
+    missing: list[tuple[str, str | None]] = []
+    for rule in config.profiling.tables:
+        if _is_glob(rule.table) or any(_matches(rule, ref) for ref in catalogue_refs):
+            continue
+        if _may_be_elsewhere(rule, config, warehouses):
+            continue
+        covered = [ref for ref in catalogue_refs if _is_match(ref.warehouse, rule.warehouse)]
+        missing.append((_told(rule), _nearest(rule, covered or catalogue_refs)))
+    return missing
+
+
+def _deciding_rule(rules: Iterable[TableRule], table: TableRef) -> TableRule | None:
+    rules = tuple(rules)
+    if not rules:
+        return _EVERY_TABLE
+    # max() keeps the first of equals: the order of the file.
+    return max(
+        (rule for rule in rules if _matches(rule, table)), key=lambda rule: _exactness(rule, table), default=None
+    )
+
+
+def _exactness(rule: TableRule, table: TableRef) -> tuple[bool, bool, bool]:
+    return rule.table == table.name, rule.schema == table.schema, rule.warehouse == table.warehouse
+
+
+def _matches(rule: TableRule, table: TableRef) -> bool:
+    pairs = ((table.name, rule.table), (table.schema, rule.schema), (table.warehouse, rule.warehouse))
+    return all(_is_match(name, pattern) for name, pattern in pairs)
+
+
+def _is_match(name: str, pattern: str) -> bool:
+    # A table may be called `sales[2024]`: the name itself counts before the glob it could be read as.
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def _matches_any(name: str, patterns: Iterable[str]) -> bool:
+    return any(_is_match(name, pattern) for pattern in patterns)
+
+
+def _is_profiled(rule: ColumnRule, name: str) -> bool:
+    return (not rule.include or _matches_any(name, rule.include)) and not _matches_any(name, rule.exclude)
+
+
+def _is_glob(pattern: str) -> bool:
+    return not _WILDCARDS.isdisjoint(pattern)
+
+
+def _may_be_elsewhere(rule: TableRule, config: Config, warehouses: Collection[str]) -> bool:
+    """Whether a warehouse that the rule covers did not answer."""
+    return any(_is_match(name, rule.warehouse) for name in config.warehouses if name not in warehouses)
+
+
+def _told(rule: TableRule) -> str:
+    parts = [rule.warehouse, rule.schema, rule.table]
+    while parts[0] == "*" and len(parts) > 1:
+        parts.pop(0)
+    return ".".join(parts)
+
+
+def _nearest(rule: TableRule, refs: Collection[TableRef]) -> str | None:
+    """The table that was probably meant: of the same name in another case or place, else of a similar one."""
+    same_name = sorted(str(ref) for ref in refs if ref.name.casefold() == rule.table.casefold())
+    if same_name:
+        return same_name[0]
+    near = difflib.get_close_matches(rule.table, {ref.name for ref in refs}, n=1)
+    return next((str(ref) for ref in sorted(refs) if ref.name == near[0]), None) if near else None
