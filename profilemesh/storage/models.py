@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -32,6 +35,71 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def clean_text(value: str) -> str:
+    """Text that both databases can keep: U+0000 becomes U+2400, a lone surrogate U+FFFD."""
+    return value.replace("\0", "\u2400").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def clean_json(value: Any) -> Any:
+    """The same for every text inside, and null for NaN and the infinities, which JSON does not have."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {clean_text(str(key)): clean_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean_json(item) for item in value]
+    return value
+
+
+class CleanText(sa.TypeDecorator[str]):
+    """Text of any origin.
+
+    Names carry no length: some warehouses allow 1,024 characters, PostgreSQL refuses an overflow, and Phase 1's
+    VARCHAR(n) becomes VARCHAR there without rewriting the table. SQLite never looks at a length.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else clean_text(value)
+
+
+class CleanJson(sa.TypeDecorator[Any]):
+    """Strict JSON; None is SQL's NULL."""
+
+    impl = sa.JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return clean_json(value)
+
+
+class Number(sa.TypeDecorator[float]):
+    """A finite double or NULL: NaN and the infinities compare and aggregate differently on every database."""
+
+    impl = sa.Double
+    cache_ok = True
+
+    def process_bind_param(self, value: SupportsFloat | None, dialect: sa.Dialect) -> float | None:
+        if value is None:
+            return None
+        number = float(value)
+        return number if math.isfinite(number) else None
+
+
+class Count(sa.TypeDecorator[int]):
+    """A whole number up to 2^63, from anything that is one (numpy's integers included)."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: SupportsIndex | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else operator.index(value)
+
+
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -44,37 +112,37 @@ class Run(Base):
 
     __tablename__ = "profilemesh_runs"
 
-    run_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-    dataset_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
-    warehouse: Mapped[str] = mapped_column(sa.String(255), default="unknown")
-    warehouse_type: Mapped[str] = mapped_column(sa.String(50), default="unknown")
-    environment: Mapped[str] = mapped_column(sa.String(50), default="development")
-    status: Mapped[str] = mapped_column(sa.String(20))
+    run_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    dataset_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    schema_name: Mapped[str] = mapped_column(CleanText, default="")
+    warehouse: Mapped[str] = mapped_column(CleanText, default="unknown")
+    warehouse_type: Mapped[str] = mapped_column(CleanText(50), default="unknown")
+    environment: Mapped[str] = mapped_column(CleanText, default="development")
+    status: Mapped[str] = mapped_column(CleanText(20))
     profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     as_of: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    duration_seconds: Mapped[float | None] = mapped_column(sa.Double)
-    row_count: Mapped[int | None] = mapped_column(sa.BigInteger)
-    column_count: Mapped[int | None] = mapped_column(sa.Integer)
-    rows_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
-    bytes_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
-    action: Mapped[str | None] = mapped_column(sa.String(20))
-    reason: Mapped[str | None] = mapped_column(sa.String(50))
-    scope: Mapped[str | None] = mapped_column(sa.String(20))
-    scope_detail: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
-    strategy: Mapped[str | None] = mapped_column(sa.String(20))
-    hash_family: Mapped[str | None] = mapped_column(sa.String(100))
-    statements: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
-    column_errors: Mapped[dict[str, str] | None] = mapped_column(sa.JSON)
-    plan_id: Mapped[str | None] = mapped_column(sa.String(36))
-    error: Mapped[str | None] = mapped_column(sa.Text)
-    error_trace: Mapped[str | None] = mapped_column(sa.Text)
+    duration_seconds: Mapped[float | None] = mapped_column(Number)
+    row_count: Mapped[int | None] = mapped_column(Count)
+    column_count: Mapped[int | None] = mapped_column(Count)
+    rows_scanned: Mapped[int | None] = mapped_column(Count)
+    bytes_scanned: Mapped[int | None] = mapped_column(Count)
+    action: Mapped[str | None] = mapped_column(CleanText(20))
+    reason: Mapped[str | None] = mapped_column(CleanText(50))
+    scope: Mapped[str | None] = mapped_column(CleanText(20))
+    scope_detail: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
+    strategy: Mapped[str | None] = mapped_column(CleanText(20))
+    hash_family: Mapped[str | None] = mapped_column(CleanText(100))
+    statements: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJson)
+    column_errors: Mapped[dict[str, str] | None] = mapped_column(CleanJson)
+    plan_id: Mapped[str | None] = mapped_column(CleanText(36))
+    error: Mapped[str | None] = mapped_column(CleanText)
+    error_trace: Mapped[str | None] = mapped_column(CleanText)
     has_drift: Mapped[bool] = mapped_column(sa.Boolean, default=False)
 
     __table_args__ = (
         sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name"),
-        sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at"),
+        sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at", "run_id"),
         sa.Index("ix_profilemesh_runs_status", "status", "profiled_at"),
     )
 
@@ -85,14 +153,14 @@ class Result(Base):
     __tablename__ = "profilemesh_results"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
-    run_id: Mapped[str] = mapped_column(sa.String(36))
-    dataset_name: Mapped[str] = mapped_column(sa.String(255))
-    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
-    column_name: Mapped[str] = mapped_column(sa.String(255))
-    column_type: Mapped[str | None] = mapped_column(sa.String(100))
-    metric_name: Mapped[str] = mapped_column(sa.String(100))
-    metric_value: Mapped[str | None] = mapped_column(sa.Text)
-    metric_number: Mapped[float | None] = mapped_column(sa.Double)
+    run_id: Mapped[str] = mapped_column(CleanText(36))
+    dataset_name: Mapped[str] = mapped_column(CleanText)
+    schema_name: Mapped[str] = mapped_column(CleanText, default="")
+    column_name: Mapped[str] = mapped_column(CleanText)
+    column_type: Mapped[str | None] = mapped_column(CleanText)
+    metric_name: Mapped[str] = mapped_column(CleanText(100))
+    metric_value: Mapped[str | None] = mapped_column(CleanText)
+    metric_number: Mapped[float | None] = mapped_column(Number)
     profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (sa.Index("ix_profilemesh_results_run", "run_id", "dataset_name"),)
@@ -103,21 +171,21 @@ class Event(Base):
 
     __tablename__ = "profilemesh_events"
 
-    event_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-    event_type: Mapped[str] = mapped_column(sa.String(100))
-    run_id: Mapped[str | None] = mapped_column(sa.String(36))
-    warehouse: Mapped[str] = mapped_column(sa.String(255), default="unknown")
-    schema_name: Mapped[str] = mapped_column(sa.String(255), default="")
-    table_name: Mapped[str | None] = mapped_column(sa.String(255))
-    column_name: Mapped[str | None] = mapped_column(sa.String(255))
-    metric_name: Mapped[str | None] = mapped_column(sa.String(100))
-    baseline_value: Mapped[float | None] = mapped_column(sa.Double)
-    current_value: Mapped[float | None] = mapped_column(sa.Double)
-    change_percent: Mapped[float | None] = mapped_column(sa.Double)
-    drift_severity: Mapped[str | None] = mapped_column(sa.String(20))
+    event_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    event_type: Mapped[str] = mapped_column(CleanText(100))
+    run_id: Mapped[str | None] = mapped_column(CleanText(36))
+    warehouse: Mapped[str] = mapped_column(CleanText, default="unknown")
+    schema_name: Mapped[str] = mapped_column(CleanText, default="")
+    table_name: Mapped[str | None] = mapped_column(CleanText)
+    column_name: Mapped[str | None] = mapped_column(CleanText)
+    metric_name: Mapped[str | None] = mapped_column(CleanText(100))
+    baseline_value: Mapped[float | None] = mapped_column(Number)
+    current_value: Mapped[float | None] = mapped_column(Number)
+    change_percent: Mapped[float | None] = mapped_column(Number)
+    drift_severity: Mapped[str | None] = mapped_column(CleanText(20))
     timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
     # `metadata` is taken on a declarative class.
-    details: Mapped[str | None] = mapped_column("metadata", sa.Text)
+    details: Mapped[str | None] = mapped_column("metadata", CleanText)
     created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
@@ -136,28 +204,28 @@ class TableState(Base):
 
     __tablename__ = "profilemesh_table_state"
 
-    warehouse: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="unknown")
-    schema_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="")
-    table_name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    last_run_id: Mapped[str | None] = mapped_column(sa.String(36))
-    snapshot_id: Mapped[str | None] = mapped_column(sa.String(255))
-    change_token: Mapped[str | None] = mapped_column(sa.Text)
-    confidence: Mapped[str | None] = mapped_column(sa.String(20))
-    columns: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON)
-    profile_key: Mapped[str | None] = mapped_column(sa.String(255))
-    decision: Mapped[str | None] = mapped_column(sa.String(20))
-    decision_reason: Mapped[str | None] = mapped_column(sa.String(50))
-    evidence: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True, default="unknown")
+    schema_name: Mapped[str] = mapped_column(CleanText, primary_key=True, default="")
+    table_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    last_run_id: Mapped[str | None] = mapped_column(CleanText(36))
+    snapshot_id: Mapped[str | None] = mapped_column(CleanText(255))
+    change_token: Mapped[str | None] = mapped_column(CleanText)
+    confidence: Mapped[str | None] = mapped_column(CleanText(20))
+    columns: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJson)
+    profile_key: Mapped[str | None] = mapped_column(CleanText)
+    decision: Mapped[str | None] = mapped_column(CleanText(20))
+    decision_reason: Mapped[str | None] = mapped_column(CleanText(50))
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_profiled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    staleness_score: Mapped[int | None] = mapped_column(sa.Integer)
-    row_count: Mapped[int | None] = mapped_column(sa.BigInteger)
-    bytes_scanned: Mapped[int | None] = mapped_column(sa.BigInteger)
-    claimed_by: Mapped[str | None] = mapped_column(sa.String(255))
+    staleness_score: Mapped[int | None] = mapped_column(Count)
+    row_count: Mapped[int | None] = mapped_column(Count)
+    bytes_scanned: Mapped[int | None] = mapped_column(Count)
+    claimed_by: Mapped[str | None] = mapped_column(CleanText)
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    details: Mapped[str | None] = mapped_column("metadata", sa.Text)
+    details: Mapped[str | None] = mapped_column("metadata", CleanText)
 
 
 class Summary(Base):
@@ -165,7 +233,7 @@ class Summary(Base):
 
     __tablename__ = "profilemesh_summaries"
 
-    run_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-    partition_key: Mapped[str] = mapped_column(sa.String(255), primary_key=True, default="")
+    run_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    partition_key: Mapped[str] = mapped_column(CleanText, primary_key=True, default="")
     as_of: Mapped[datetime] = mapped_column(UtcDateTime)
     payload: Mapped[bytes] = mapped_column(sa.LargeBinary)

@@ -1,0 +1,179 @@
+"""How the storage database is reached: pragmas and transactions, and what its failures are called.
+
+On SQLite the driver's own transaction handling is switched off, because it begins too late and commits DDL behind
+one's back. A transaction starts with BEGIN, for writers with BEGIN IMMEDIATE: a reader that turns writer half-way
+fails at once when another wrote in between, whatever the busy timeout.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from profilemesh.errors import StorageError
+
+BUSY_SECONDS = 10
+CONNECT_SECONDS = 10
+
+FOR_WRITING: Mapping[str, Any] = MappingProxyType({"profilemesh_writes": True})
+FOR_READING: Mapping[str, Any] = MappingProxyType({"profilemesh_reads": True, "postgresql_readonly": True})
+
+
+def storage_url(url: str | URL) -> URL:
+    """The URL with its driver named: `postgres://` and `postgresql://` mean psycopg2."""
+    parsed = sa.make_url(url)
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StorageError(f"storage must be SQLite or PostgreSQL, not {parsed.get_backend_name()!r}")
+    return parsed
+
+
+def make_engine(url: str | URL) -> Engine:
+    """An engine for the storage; nothing is opened yet."""
+    parsed = storage_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+    else:
+        wanted = {"application_name": "profilemesh", "connect_timeout": CONNECT_SECONDS}
+        given = {name: value for name, value in wanted.items() if name not in parsed.query}
+        engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=given)
+    configure_engine(engine)
+    return engine
+
+
+def configure_engine(engine: Engine) -> None:
+    """Give an engine made elsewhere the same pragmas and transactions. Do it once, before its first connection.
+
+    Transactions read unless begun with the execution options `FOR_WRITING`.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    _use_wal(connection)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turning WAL on needs the file alone and does not wait for it: two processes that open a new file collide."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code == sqlite3.SQLITE_READONLY:
+                return
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    reads = int(options.get("profilemesh_reads", False))
+    connection.exec_driver_sql(f"PRAGMA query_only = {reads}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("profilemesh_writes") else "BEGIN")
+
+
+def place(url: URL) -> str:
+    """Where the storage is, in words, without a password."""
+    if url.get_backend_name() == "sqlite":
+        return f"SQLite storage {url.database or ':memory:'}"
+    host = url.host or url.query.get("host") or "the local socket"
+    return f"PostgreSQL storage {url.database or ''!r} on {host}" + (f":{url.port}" if url.port else "")
+
+
+def require_folder(url: URL) -> None:
+    """SQLite makes a file, never the folder it is in; its own message names neither."""
+    path = sqlite_path(url)
+    if path is not None and not path.parent.is_dir():
+        raise StorageError(f"SQLite storage {path}: the folder {path.parent} does not exist; create it first")
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The storage's file, or None on PostgreSQL, in memory and for `file:` URIs."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return None
+    return Path(url.database)
+
+
+@contextmanager
+def storage_errors(url: URL) -> Iterator[None]:
+    """Failures of the database itself leave as `StorageError`; mistakes in a statement or its values as they are."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = storage_trouble(error)
+        if cause is None:
+            raise
+        raise StorageError(f"{place(url)}: {cause}") from error
+    except TimeoutError as error:
+        raise StorageError(f"{place(url)}: all connections are in use; try again") from error
+
+
+def storage_trouble(error: DBAPIError) -> str | None:
+    """What is wrong with the database, in words; None if the statement is at fault, not the database."""
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_trouble(error.orig)
+    return _postgres_trouble(error.orig)
+
+
+_SQLITE_TROUBLES = {
+    sqlite3.SQLITE_FULL: "the disk is full; nothing of this was stored; free some space and try again",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only; allow writing, or choose another file",
+    sqlite3.SQLITE_BUSY: f"locked by another process for more than {BUSY_SECONDS} s; try again when it is done",
+    sqlite3.SQLITE_LOCKED: "locked by another connection of this process",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that it is a file this user may read and write",
+    sqlite3.SQLITE_PERM: "this user may not open the file",
+    sqlite3.SQLITE_NOTADB: "this is not a SQLite database",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a backup",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
+}
+
+
+def _sqlite_trouble(error: sqlite3.Error) -> str | None:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return _SQLITE_TROUBLES.get(code)
+
+
+_POSTGRES_TROUBLES = {
+    "25006": "the server or session is read-only; connect to the primary",
+    "28000": "the sign-in was refused",
+    "28P01": "wrong user name or password",
+    "3D000": "the database does not exist; create it first",
+    "42501": "the role lacks a privilege",
+    "53100": "the server's disk is full; nothing of this was stored; free some space and try again",
+    "53200": "the server is out of memory",
+    "53300": "the server has no connection left",
+    "55P03": "locked by another session; try again when it is done",
+    "40P01": "a deadlock with another session; try again",
+    "57014": "the statement was cancelled or timed out",
+}
+
+
+def _postgres_trouble(error: BaseException | None) -> str | None:
+    code = getattr(error, "pgcode", None)
+    said = str(error).strip().splitlines()
+    detail = said[0] if said else type(error).__name__
+    if code in _POSTGRES_TROUBLES:
+        return f"{_POSTGRES_TROUBLES[code]} ({detail})"
+    # psycopg2 gives no code where no connection was made, or where it was lost.
+    is_connection = type(error).__name__ in ("OperationalError", "InterfaceError")
+    return f"cannot be reached ({detail})" if is_connection and code is None else None

@@ -1,0 +1,84 @@
+"""Which revision a storage database is at, and which one this version needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from profilemesh.errors import StorageOutdated
+from profilemesh.storage.engine import place
+from profilemesh.storage.models import Base
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# A name of our own: the database may be shared with another application that uses Alembic.
+VERSION_TABLE = "profilemesh_version"
+
+UPGRADE = "run `profilemesh db upgrade`"
+
+# A column that only our layout has, per table of Phase 1.
+_OURS = {
+    "profilemesh_runs": "warehouse",
+    "profilemesh_results": "metric_number",
+    "profilemesh_events": "warehouse",
+    "profilemesh_table_state": "warehouse",
+}
+
+
+def needed_revision() -> str:
+    """The newest revision this version knows."""
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert head is not None
+    return head
+
+
+def known_revisions() -> frozenset[str]:
+    """Every revision this version can upgrade from."""
+    return frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def current_revision(connection: Connection) -> str | None:
+    """The revision the database is at; None if it was never upgraded."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def is_phase1(connection: Connection) -> bool:
+    """True if the database holds a table of ProfileMesh Phase 1 that was not adopted yet."""
+    inspector = sa.inspect(connection)
+    present = set(_OURS) & set(inspector.get_table_names())
+    return any(
+        _OURS[table] not in {column["name"] for column in inspector.get_columns(table)} for table in sorted(present)
+    )
+
+
+def has_our_tables(connection: Connection) -> bool:
+    """True if a table of ours stands in the database, whatever its layout."""
+    return bool(set(Base.metadata.tables) & set(sa.inspect(connection).get_table_names()))
+
+
+def require_current(connection: Connection) -> None:
+    """Raise `StorageOutdated`, with the command to run, unless the schema is exactly the one this version needs."""
+    current, needed = current_revision(connection), needed_revision()
+    if current == needed:
+        return
+    where = place(connection.engine.url)
+    if current is None and not has_our_tables(connection):
+        raise StorageOutdated(f"{where} is empty: {UPGRADE}")
+    if current is None:
+        raise StorageOutdated(f"{where} has an older schema than revision {needed} which this version needs: {UPGRADE}")
+    raise outdated(where, current, needed)
+
+
+def outdated(where: str, current: str, needed: str) -> StorageOutdated:
+    """The error for a database at another revision than the needed one."""
+    if current in known_revisions():
+        return StorageOutdated(f"{where} is at revision {current}, this version needs {needed}: {UPGRADE}")
+    return StorageOutdated(
+        f"{where} is at revision {current}, made by a newer ProfileMesh; this version knows up to {needed}: "
+        "install the newer version, for instance with `pip install --upgrade profilemesh`"
+    )

@@ -1,0 +1,127 @@
+"""Brings a storage database to the schema this version needs, in one transaction, so that it can stop anywhere.
+
+In time order: take the write lock (SQLite: BEGIN IMMEDIATE, PostgreSQL: an advisory lock), so that a second upgrade
+waits and then finds nothing to do; look where the database stands; back it up; migrate and stamp; commit.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import URL, Connection
+
+from profilemesh.errors import StorageError
+from profilemesh.storage.engine import FOR_WRITING, make_engine, place, require_folder, sqlite_path, storage_errors
+from profilemesh.storage.schema import (
+    MIGRATIONS,
+    current_revision,
+    has_our_tables,
+    is_phase1,
+    known_revisions,
+    needed_revision,
+    outdated,
+)
+
+_LOCK = 0x50_4D_55_50
+
+
+@dataclass(frozen=True)
+class UpgradeReport:
+    """What an upgrade did. `backup` is the copy of a SQLite file, `command` makes one of a PostgreSQL database."""
+
+    from_revision: str | None
+    to_revision: str
+    backup: Path | None = None
+    command: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.from_revision != self.to_revision
+
+
+def upgrade(url: str, *, backup: bool = True) -> UpgradeReport:
+    """Bring the storage at `url` to this version's schema; does nothing if it is there already.
+
+    Raises StorageOutdated if a newer version made it, StorageError if it cannot be upgraded.
+    """
+    engine = make_engine(url)
+    require_folder(engine.url)
+    try:
+        with storage_errors(engine.url), engine.execution_options(**FOR_WRITING).begin() as connection:
+            return _upgrade(connection, backup=backup)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection, *, backup: bool) -> UpgradeReport:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    current, needed = current_revision(connection), needed_revision()
+    if current == needed:
+        return UpgradeReport(current, needed)
+    _refuse_what_cannot_be_upgraded(connection, current, needed)
+    url = connection.engine.url
+    keep = backup and bool(sa.inspect(connection).get_table_names())
+    copy = _copy_sqlite(sqlite_path(url)) if keep else None
+    pg_dump = dump_command(url) if keep and connection.dialect.name == "postgresql" else None
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return UpgradeReport(current, needed, copy, pg_dump)
+
+
+def _refuse_what_cannot_be_upgraded(connection: Connection, current: str | None, needed: str) -> None:
+    where = place(connection.engine.url)
+    if current is not None and current not in known_revisions():
+        raise outdated(where, current, needed)
+    if is_phase1(connection):
+        raise StorageError(
+            f"{where} holds tables of ProfileMesh Phase 1; adoption of such a database is not supported by this "
+            "version yet; nothing was changed; choose another storage, or keep this one for a later version"
+        )
+    if current is None and has_our_tables(connection):
+        raise StorageError(f"{where} holds ProfileMesh tables of no known revision; nothing was changed")
+
+
+def _copy_sqlite(path: Path | None) -> Path | None:
+    """A consistent copy, under its final name only when whole; the write lock the caller holds keeps it still."""
+    if path is None:
+        return None
+    target = _free_name(path.with_name(f"{path.name}.backup-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
+            # As private as the original before there is anything in it.
+            shutil.copymode(path, unfinished)
+            source.backup(copy)
+        os.replace(unfinished, target)
+    except (OSError, sqlite3.Error) as error:
+        unfinished.unlink(missing_ok=True)
+        raise StorageError(f"no backup could be written to {target}: {error}; nothing was changed") from error
+    return target
+
+
+def _free_name(wanted: Path) -> Path:
+    candidate, number = wanted, 1
+    while candidate.exists():
+        number += 1
+        candidate = wanted.with_name(f"{wanted.name}-{number}")
+    return candidate
+
+
+def dump_command(url: URL) -> str:
+    """The pg_dump command that backs the database up; the password is left to the prompt or ~/.pgpass."""
+    bare = url.set(drivername="postgresql", password=None).difference_update_query(["password", "sslpassword"])
+    target = f"profilemesh-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
+    return shlex.join(["pg_dump", "--format=custom", f"--file={target}", f"--dbname={bare.render_as_string()}"])
