@@ -1,0 +1,61 @@
+"""Events: what happened, each stored once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from profilemesh.events import Occurrence
+from profilemesh.storage.models import Event, clean_json
+
+_NAMESPACE = uuid.UUID("5c5b6d0e-6f0b-4f0e-9a43-2c1f4a9a7d11")
+_EVENTS_PER_STATEMENT = 500
+
+
+def save_event(session: Session, occurrence: Occurrence) -> None:
+    """Store one event; saying it again of the same run changes nothing."""
+    save_events(session, [occurrence])
+
+
+def save_events(session: Session, occurrences: Sequence[Occurrence]) -> None:
+    """Store many events, one statement per 500."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    table = cast(sa.Table, Event.__table__)
+    rows = iter([_row(occurrence) for occurrence in occurrences])
+    while chunk := list(islice(rows, _EVENTS_PER_STATEMENT)):
+        session.execute(insert(table).values(chunk).on_conflict_do_nothing(index_elements=["event_id"]))
+
+
+def _row(occurrence: Occurrence) -> dict[str, Any]:
+    details = clean_json(occurrence.details)
+    return {
+        "event_id": _event_id(occurrence),
+        "event_type": occurrence.type.value,
+        "run_id": occurrence.run_id,
+        "warehouse": occurrence.table.warehouse,
+        "schema_name": occurrence.table.schema,
+        "table_name": occurrence.table.name,
+        "timestamp": occurrence.at,
+        "created_at": occurrence.at,
+        "metadata": json.dumps(details, ensure_ascii=False) if details else None,
+    }
+
+
+def _event_id(occurrence: Occurrence) -> str:
+    """The same for the same happening of a run; without a run nothing tells two happenings apart but the time."""
+    if occurrence.run_id is None:
+        return str(uuid.uuid4())
+    told = json.dumps([occurrence.type.value, occurrence.run_id, *_names(occurrence)])
+    return str(uuid.uuid5(_NAMESPACE, told))
+
+
+def _names(occurrence: Occurrence) -> tuple[str, str, str]:
+    return occurrence.table.warehouse, occurrence.table.schema, occurrence.table.name

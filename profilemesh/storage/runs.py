@@ -1,0 +1,174 @@
+"""Runs and their metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session, aliased
+
+from profilemesh.errors import StorageError
+from profilemesh.storage.models import Result, Run, TableState
+from profilemesh.tables import TableRef
+
+INTERRUPTED = "interrupted: the process that ran it stopped before it finished"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One value of one column, or of the table with an empty column name. `number` is None where it is no number."""
+
+    column_name: str
+    metric_name: str
+    value: str | None
+    number: float | None = None
+    column_type: str | None = None
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs to list; None and empty mean all. `warehouse` matches the name or the type."""
+
+    warehouse: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    statuses: tuple[str, ...] = ()
+    environment: str | None = None
+    since: datetime | None = None
+
+
+def table_of(run: Run) -> TableRef:
+    return TableRef(run.warehouse, run.schema_name, run.dataset_name)
+
+
+def start_run(session: Session, run: Run) -> None:
+    """Store a new run as running."""
+    run.status = "running"
+    session.add(run)
+    session.flush()
+
+
+def finish_run(session: Session, run: Run) -> None:
+    """Store all that `run` now holds, as a success.
+
+    Raises StorageError unless the stored run is still running: it may have been given up as interrupted.
+    """
+    _close(session, run, "success")
+
+
+def fail_run(session: Session, run: Run, error: str, trace: str | None = None) -> None:
+    """Store all that `run` now holds, as failed; raises as `finish_run` does."""
+    run.error, run.error_trace = error, trace
+    _close(session, run, "failed")
+
+
+def _close(session: Session, run: Run, status: str) -> None:
+    # Out of the session, or autoflush would write the run before its condition is looked at.
+    if run in session:
+        session.expunge(run)
+    run.status = status
+    columns = sa.inspect(Run).columns
+    values = {column.name: getattr(run, column.key) for column in columns if not column.primary_key}
+    same = sa.and_(Run.run_id == run.run_id, Run.dataset_name == run.dataset_name, Run.status == "running")
+    if not _hits_one(session, sa.update(Run).where(same).values(values)):
+        raise StorageError(f"run {run.run_id} of {table_of(run)} is not running any more; nothing of it was stored")
+
+
+def save_results(session: Session, run: Run, metrics: Sequence[Metric]) -> None:
+    """Store a run's metrics in one executemany."""
+    if not metrics:
+        return
+    same = {
+        "run_id": run.run_id,
+        "dataset_name": run.dataset_name,
+        "schema_name": run.schema_name,
+        "profiled_at": run.profiled_at,
+    }
+    rows = [
+        same
+        | {
+            "column_name": metric.column_name,
+            "column_type": metric.column_type,
+            "metric_name": metric.metric_name,
+            "metric_value": metric.value,
+            "metric_number": metric.number,
+        }
+        for metric in metrics
+    ]
+    session.execute(sa.insert(Result), rows)
+
+
+def interrupted(session: Session, table: TableRef) -> int:
+    """Mark a table's runs that still say running as failed, and tell how many there were.
+
+    Only for the holder of the table's claim, before it starts a run of its own: then nobody else runs it.
+    """
+    orphaned = sa.and_(_of_table(table), Run.status == "running")
+    return _count(session, sa.update(Run).where(orphaned).values(status="failed", error=INTERRUPTED))
+
+
+def latest_runs(session: Session) -> dict[TableRef, Run]:
+    """The newest run of every table that has a state, whatever its status: one index look-up per table."""
+    any_run = aliased(Run)
+    newest = (
+        sa.select(any_run.run_id)
+        .where(
+            any_run.warehouse == TableState.warehouse,
+            any_run.schema_name == TableState.schema_name,
+            any_run.dataset_name == TableState.table_name,
+        )
+        .order_by(any_run.profiled_at.desc(), any_run.run_id.desc())
+        .limit(1)
+        .correlate(TableState)
+        .scalar_subquery()
+    )
+    same_table = sa.and_(
+        Run.run_id == newest,
+        Run.warehouse == TableState.warehouse,
+        Run.schema_name == TableState.schema_name,
+        Run.dataset_name == TableState.table_name,
+    )
+    runs = session.scalars(sa.select(Run).select_from(TableState).join(Run, same_table))
+    return {table_of(run): run for run in runs}
+
+
+def listing(wanted: RunFilter | None = None) -> sa.Select[Run]:
+    """Runs, newest first, in an order without ties."""
+    conditions = _conditions(wanted or RunFilter())
+    return (
+        sa.select(Run).where(*conditions).order_by(Run.profiled_at.desc(), Run.run_id.desc(), Run.dataset_name.desc())
+    )
+
+
+def _conditions(wanted: RunFilter) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.warehouse:
+        conditions.append(sa.or_(Run.warehouse == wanted.warehouse, Run.warehouse_type == wanted.warehouse))
+    if wanted.schema:
+        conditions.append(Run.schema_name == wanted.schema)
+    if wanted.table:
+        conditions.append(Run.dataset_name == wanted.table)
+    if wanted.statuses:
+        conditions.append(Run.status.in_(wanted.statuses))
+    if wanted.environment:
+        conditions.append(Run.environment == wanted.environment)
+    if wanted.since:
+        conditions.append(Run.profiled_at >= wanted.since)
+    return conditions
+
+
+def _of_table(table: TableRef) -> sa.ColumnElement[bool]:
+    return sa.and_(Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name)
+
+
+def _count(session: Session, statement: sa.Update) -> int:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def _hits_one(session: Session, statement: sa.Update) -> bool:
+    return _count(session, statement) == 1
