@@ -9,13 +9,19 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
+import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 from profilemesh.config.model import ExecutionConfig, Strategy, WarehouseConfig
+from profilemesh.errors import WarehouseUnreachable
 from profilemesh.planning.snapshots import Snapshot
 from profilemesh.tables import Column, TableRef
+
+
+class Misconfigured(WarehouseUnreachable):
+    """Trying again will not help: a missing file, a wrong password, an unknown database."""
 
 
 class Form(StrEnum):
@@ -23,7 +29,7 @@ class Form(StrEnum):
 
     NATIVE = "native"  # its own Arrow type: int, double, bool, date, time, timestamp in UTC, text, bytes
     NUMBER_TEXT = "number_text"  # plain decimal digits, or NaN, Infinity, -Infinity; no exponent, no trailing zeros
-    TIME_TEXT = "time_text"  # ISO 8601 text of a date or timestamp
+    TIME_TEXT = "time_text"  # ISO 8601 text of a date, time or timestamp
     SECONDS = "seconds"  # a double: the length of an interval
 
 
@@ -127,6 +133,15 @@ class Warehouse(ABC):
     def strategy(self) -> Strategy:
         return self.config.strategy or self.default_strategy
 
+    @property
+    def hash_family(self) -> str:
+        """The hash function behind the distinct counts, by name: summaries of different families never merge.
+
+        A streaming warehouse's values are hashed by the embedded engine, whose text hash differs between versions.
+        """
+        major, minor, *_ = duckdb.__version__.split(".")
+        return f"duckdb-{major}.{minor}/{self.type}/{self.strategy}"
+
     @abstractmethod
     def catalogue(self) -> tuple[Snapshot, ...]:
         """Every table and view the role can see, system schemas aside, in a constant number of statements."""
@@ -147,5 +162,5 @@ class Warehouse(ABC):
     def check(self) -> Iterator[CheckResult]:
         """Can it be reached and read, and which metadata is missing; never raises, one line per finding."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most warehouses hold nothing between two questions
         """Release what is held open."""

@@ -1,0 +1,264 @@
+"""DuckDB files: opened briefly and read-only, computed by their own engine (push-down)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+import sqlalchemy as sa
+from duckdb_engine import Dialect as DuckDBDialect
+
+from profilemesh.config.model import Strategy
+from profilemesh.errors import (
+    PermissionDenied,
+    ScanCancelled,
+    StatementFailed,
+    StatementTimeout,
+    TableMissing,
+    WarehouseBusy,
+    WarehouseError,
+    WarehouseUnreachable,
+)
+from profilemesh.planning.snapshots import Confidence, Snapshot
+from profilemesh.tables import Column, Kind, TableRef
+from profilemesh.warehouses.base import CheckResult, Misconfigured, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.files import duckdb_token, file_size
+from profilemesh.warehouses.views import self_contained
+
+_KINDS = {
+    **dict.fromkeys(
+        ("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT BIGNUM VARINT").split(),
+        Kind.INTEGER,
+    ),
+    **dict.fromkeys(
+        (
+            "TIMESTAMP",
+            "TIMESTAMP_S",
+            "TIMESTAMP_MS",
+            "TIMESTAMP_NS",
+            "TIMESTAMP WITH TIME ZONE",
+            "TIMESTAMPTZ",
+            "TIMESTAMPTZ_NS",
+        ),
+        Kind.TIMESTAMP,
+    ),
+    **dict.fromkeys(("TIME", "TIME_NS", "TIME WITH TIME ZONE", "TIMETZ"), Kind.TIME),
+    "DECIMAL": Kind.DECIMAL,
+    "FLOAT": Kind.FLOAT,
+    "DOUBLE": Kind.FLOAT,
+    "BOOLEAN": Kind.BOOLEAN,
+    "DATE": Kind.DATE,
+    "INTERVAL": Kind.INTERVAL,
+    "VARCHAR": Kind.TEXT,
+    "ENUM": Kind.TEXT,
+    "BLOB": Kind.BYTES,
+    "UUID": Kind.UUID,
+    "JSON": Kind.JSON,
+}
+
+_CATALOGUE = sa.text(
+    "SELECT c.schema_name, c.table_name, c.column_name, c.data_type, c.is_nullable, t.estimated_size, v.sql "
+    "FROM duckdb_columns() AS c "
+    "LEFT JOIN duckdb_tables() AS t ON t.database_oid = c.database_oid AND t.table_oid = c.table_oid "
+    "LEFT JOIN duckdb_views() AS v ON v.database_oid = c.database_oid AND v.view_oid = c.table_oid "
+    "WHERE c.database_name = current_database() AND NOT c.internal "
+    "ORDER BY c.schema_name, c.table_name, c.column_index"
+)
+
+_VIEW_DOUBT = "a view that may read more than this file's tables, so an unchanged file does not prove unchanged data"
+_PROBE_DOUBT = "the file could not be looked at for changes"
+
+
+def kind_of(type_name: str) -> Kind:
+    """What a DuckDB type's values are; the word is the one `duckdb_columns()` gives."""
+    if type_name.endswith("]"):
+        return Kind.ARRAY
+    return _KINDS.get(type_name.split("(")[0].strip(), Kind.OTHER)
+
+
+class DuckDBScan(Scan):
+    """One read transaction on one file. The statement timeout is a timer that interrupts."""
+
+    # Its own default doubles percent signs, which only a driver with pyformat parameters would undo.
+    dialect = DuckDBDialect(paramstyle="qmark")
+
+    def __init__(self, warehouse: DuckDBWarehouse, subject: str) -> None:
+        super().__init__()
+        self._subject = subject
+        self._timeout_seconds = warehouse.execution.statement_timeout_seconds
+        self._stopped: type[ScanCancelled] | type[StatementTimeout] | None = None
+        self._connection = warehouse.connect()
+        with self._mapped():
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+
+    def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any] | sa.TextClause) -> Sequence[tuple[Any, ...]]:
+        sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
+        started = time.monotonic()
+        with self._mapped(), self._time_limit():
+            rows = self._connection.execute(sql).fetchall()
+        self.statements.append(SentStatement(sql, time.monotonic() - started, len(rows)))
+        return rows
+
+    def cancel(self) -> None:
+        self._stopped = ScanCancelled
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _time_out(self) -> None:
+        self._stopped = self._stopped or StatementTimeout
+        self._connection.interrupt()
+
+    @contextmanager
+    def _time_limit(self) -> Iterator[None]:
+        timer = threading.Timer(self._timeout_seconds, self._time_out)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        if self._stopped is ScanCancelled:
+            raise ScanCancelled(f"{self._subject}: the scan was stopped")
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise self._interrupted() from error
+        except duckdb.Error as error:
+            raise _translated(error, self._subject) from error
+
+    def _interrupted(self) -> WarehouseError:
+        if self._stopped is StatementTimeout:
+            return StatementTimeout(
+                f"{self._subject}: the statement ran longer than {self._timeout_seconds:g} s; "
+                "raise execution.statement_timeout_seconds or profile fewer columns"
+            )
+        return ScanCancelled(f"{self._subject}: the scan was stopped")
+
+
+@dataclass
+class DuckDBWarehouse(Warehouse):
+    type: ClassVar[str] = "duckdb"
+    default_strategy: ClassVar[Strategy] = "pushdown"
+
+    @property
+    def path(self) -> Path:
+        path = self.config.filepath or self.config.database
+        if not path:
+            raise Misconfigured(f"warehouse {self.name}: no file; set `filepath` to the DuckDB file")
+        return Path(path).expanduser().absolute()
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A new read-only connection in UTC that cannot reach outside its file."""
+        path = self.path
+        if not path.is_file():
+            raise Misconfigured(f"warehouse {self.name}: there is no file {path}; check `filepath`")
+        try:
+            connection = duckdb.connect(str(path), read_only=True, config=self._settings())
+            # Not in the settings: there the order of application is not ours.
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET TimeZone = 'UTC'")
+        except duckdb.Error as error:
+            raise self._not_opened(error, path) from error
+        return connection
+
+    def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
+        # One process may open a file with one set of settings only, so nothing here may differ between two scans.
+        return {
+            "memory_limit": f"{self.execution.memory_limit_mb}MB",
+            "threads": int(self.config.extra_params.get("threads", 2)),
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"profilemesh-{os.getpid()}"),
+        }
+
+    def catalogue(self) -> tuple[Snapshot, ...]:
+        with DuckDBScan(self, f"warehouse {self.name}") as scan:
+            found = scan.rows(_CATALOGUE)
+            token = duckdb_token(self.path)
+        views = {(schema, table): sql for schema, table, *_, sql in found if sql is not None}
+        trusted = self_contained((table, sql) for (_, table), sql in views.items())
+        columns: dict[tuple[str, str], list[Column]] = {}
+        rows: dict[tuple[str, str], int | None] = {}
+        for schema, table, column, type_name, nullable, size, _ in found:
+            columns.setdefault((schema, table), []).append(Column(column, type_name, kind_of(type_name), nullable))
+            rows[schema, table] = size
+        return tuple(
+            self._snapshot(key, tuple(own), token, rows[key], key in views, key[1] in trusted)
+            for key, own in columns.items()
+        )
+
+    def _snapshot(
+        self,
+        key: tuple[str, str],
+        columns: tuple[Column, ...],
+        token: str | None,
+        rows: int | None,
+        is_view: bool,
+        trusted: bool,
+    ) -> Snapshot:
+        doubt = _PROBE_DOUBT if token is None else _VIEW_DOUBT if is_view and not trusted else None
+        return Snapshot(
+            table=TableRef(self.name, *key),
+            columns=columns,
+            token=None if doubt else token,
+            confidence=Confidence.NONE if doubt else Confidence.EXACT,
+            doubt=doubt,
+            rows_estimate=None if is_view else rows,
+            is_view=is_view,
+        )
+
+    def open_scan(self, table: TableRef) -> DuckDBScan:
+        return DuckDBScan(self, f"table {table}")
+
+    def check(self) -> Iterator[CheckResult]:
+        try:
+            snapshots = self.catalogue()
+        except WarehouseError as error:
+            yield CheckResult(self.name, False, str(error), "see the message")
+            return
+        size = file_size(self.path)
+        yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
+        for snapshot in snapshots:
+            if snapshot.doubt:
+                yield CheckResult(
+                    str(snapshot.table), False, f"{snapshot.doubt}: every tick reads it", "profile its base tables"
+                )
+
+    def _not_opened(self, error: duckdb.Error, path: Path) -> WarehouseError:
+        text = str(error)
+        if "Could not set lock" in text:
+            return WarehouseBusy(
+                f"warehouse {self.name}: {path} is being written by another process; it is tried again next time"
+            )
+        if "different configuration" in text:
+            return WarehouseBusy(
+                f"warehouse {self.name}: {path} is open in this very process with other settings (perhaps for "
+                "writing); close that connection first"
+            )
+        if "not a valid DuckDB" in text:
+            return Misconfigured(f"warehouse {self.name}: {path} is not a DuckDB file; check `filepath`")
+        return WarehouseUnreachable(f"warehouse {self.name}: {path} could not be opened: {_first_line(text)}")
+
+
+def _translated(error: duckdb.Error, subject: str) -> WarehouseError:
+    text = _first_line(str(error))
+    if isinstance(error, duckdb.CatalogException) and "does not exist" in text and "Table" in text:
+        return TableMissing(f"{subject}: it is not there any more ({text})")
+    if isinstance(error, duckdb.PermissionException):
+        return PermissionDenied(f"{subject}: it reads outside its file, which is not allowed here ({text})")
+    return StatementFailed(f"{subject}: {text}")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0]

@@ -1,0 +1,307 @@
+"""SQLite files, streamed. Everything goes through ADBC's SQLite, the catalogue too.
+
+Two SQLite libraries must not open one file in one process: closing a connection of one drops the locks of the other,
+and a writer comes in under a running scan. So Python's own `sqlite3` is never used on a warehouse.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import adbc_driver_sqlite.dbapi as adbc
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+from profilemesh.config.model import Strategy
+from profilemesh.errors import (
+    ScanCancelled,
+    StatementFailed,
+    StatementTimeout,
+    TableMissing,
+    WarehouseBusy,
+    WarehouseError,
+    WarehouseUnreachable,
+)
+from profilemesh.planning.snapshots import Confidence, Snapshot
+from profilemesh.tables import Column, TableRef
+from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.files import file_size, sqlite_token
+from profilemesh.warehouses.sqlite_readings import kind_of, reading_of
+from profilemesh.warehouses.views import self_contained
+
+BATCH_ROWS = 65_536
+SCHEMA = "main"
+
+# Shadow tables hold the insides of a virtual table. Hidden columns (1) are a virtual table's arguments, not its data.
+_OBJECTS = (
+    "SELECT l.type, l.name, coalesce(m.sql, ''), p.name, p.type, p.\"notnull\" "
+    "FROM pragma_table_list AS l "
+    "JOIN sqlite_schema AS m ON m.name = l.name AND m.type IN ('table', 'view') "
+    "JOIN pragma_table_xinfo(l.name) AS p "
+    "WHERE l.schema = 'main' AND l.type <> 'shadow' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND p.hidden <> 1 "
+)
+_CATALOGUE = sa.text(_OBJECTS + "ORDER BY l.name, p.cid")
+_WITHOUT_VIEWS = sa.text(_OBJECTS + "AND l.type <> 'view' ORDER BY l.name, p.cid")
+_VIEWS = sa.text("SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name")
+_ROWS = sa.text("SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl")
+_HAS_ROWS = sa.text("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+
+_SELF_CONTAINED_MODULES = ("fts3", "fts4", "fts5", "rtree", "geopoly")
+
+_VIEW_DOUBT = "a view that may depend on more than this file, so an unchanged file does not prove unchanged data"
+_MODULE_DOUBT = "a virtual table whose data may lie outside this file"
+_PROBE_DOUBT = "the file could not be looked at for changes"
+
+
+class SQLiteScan(Scan):
+    """One read-only connection. Timeout and cancel act between two batches: this driver cannot interrupt a step."""
+
+    dialect = SQLiteDialect(paramstyle="qmark")
+
+    def __init__(self, warehouse: SQLiteWarehouse, subject: str) -> None:
+        super().__init__()
+        self._subject = subject
+        self._timeout_seconds = warehouse.execution.statement_timeout_seconds
+        self._cancelled = False
+        self._connection = warehouse.connect()
+
+    def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any] | sa.TextClause) -> Sequence[tuple[Any, ...]]:
+        sql = _compiled(statement)
+        started = time.monotonic()
+        with _mapped(self._subject), self._connection.cursor() as cursor:
+            self._stop_if_asked(started)
+            cursor.execute(sql)
+            rows = [tuple(row) for row in cursor.fetchall()]
+        self.statements.append(SentStatement(sql, time.monotonic() - started, len(rows)))
+        return rows
+
+    def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
+        """Rows as the statement's SQLAlchemy types say: int64, double, bool, string or binary, whatever comes first."""
+        sql = _compiled(_with_typed_first_row(statement))
+        sent = SentStatement(sql, 0.0, 0)
+        self.statements.append(sent)
+        started = time.monotonic()
+        booleans = [isinstance(column.type, sa.Boolean) for column in statement.selected_columns]
+        try:
+            with _mapped(self._subject), self._connection.cursor() as cursor:
+                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)})
+                self._stop_if_asked(started)
+                cursor.execute(sql)
+                first = True
+                for batch in cursor.fetch_record_batch():
+                    self._stop_if_asked(started)
+                    kept = _tidied(batch.slice(1) if first else batch, booleans)
+                    first = False
+                    sent.rows += kept.num_rows
+                    yield kept
+        finally:
+            sent.seconds = time.monotonic() - started
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _stop_if_asked(self, started: float) -> None:
+        if self._cancelled:
+            raise ScanCancelled(f"{self._subject}: the scan was stopped")
+        if time.monotonic() - started > self._timeout_seconds:
+            raise StatementTimeout(
+                f"{self._subject}: the statement ran longer than {self._timeout_seconds:g} s; "
+                "raise execution.statement_timeout_seconds or profile fewer columns"
+            )
+
+
+@dataclass
+class SQLiteWarehouse(Warehouse):
+    type: ClassVar[str] = "sqlite"
+    default_strategy: ClassVar[Strategy] = "stream"
+
+    @property
+    def path(self) -> Path:
+        path = self.config.filepath or self.config.database
+        if not path:
+            raise Misconfigured(f"warehouse {self.name}: no file; set `filepath` to the SQLite file")
+        return Path(path).expanduser().absolute()
+
+    def connect(self) -> adbc.Connection:
+        """A new connection that cannot write and waits for a writer's lock for 5 s (extra_params.busy_timeout_ms)."""
+        path = self.path
+        if not path.is_file():
+            raise Misconfigured(f"warehouse {self.name}: there is no file {path}; check `filepath`")
+        busy_ms = int(self.config.extra_params.get("busy_timeout_ms", 5000))
+        with _mapped(f"warehouse {self.name}: {path}", opening=True):
+            connection = adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True)
+            try:
+                with connection.cursor() as cursor:
+                    for pragma in (
+                        f"PRAGMA busy_timeout = {busy_ms}",
+                        "PRAGMA query_only = ON",
+                        "PRAGMA schema_version",
+                    ):
+                        cursor.execute(pragma)
+                        cursor.fetchall()
+            except adbc.Error:
+                connection.close()
+                raise
+        return connection
+
+    def catalogue(self) -> tuple[Snapshot, ...]:
+        with SQLiteScan(self, f"warehouse {self.name}") as scan:
+            found, broken = _objects(scan)
+            estimates = dict(scan.rows(_ROWS)) if scan.rows(_HAS_ROWS) else {}
+            token = sqlite_token(self.path)
+        doubts = _doubts(found) | dict(broken)
+        columns: dict[str, list[Column]] = {name: [] for name in broken}
+        views = {name for kind, name, *_ in found if kind == "view"} | set(broken)
+        for _, name, _, column, declared, notnull in found:
+            columns.setdefault(name, []).append(Column(column, declared, kind_of(declared), not notnull))
+        return tuple(
+            self._snapshot(
+                name, tuple(own), token, doubts.get(name) or (None if token else _PROBE_DOUBT), estimates, name in views
+            )
+            for name, own in sorted(columns.items())
+        )
+
+    def _snapshot(
+        self,
+        name: str,
+        columns: tuple[Column, ...],
+        token: str | None,
+        doubt: str | None,
+        estimates: dict[str, int],
+        is_view: bool,
+    ) -> Snapshot:
+        return Snapshot(
+            table=TableRef(self.name, SCHEMA, name),
+            columns=columns,
+            token=None if doubt else token,
+            confidence=Confidence.NONE if doubt else Confidence.EXACT,
+            doubt=doubt,
+            rows_estimate=estimates.get(name),
+            is_view=is_view,
+        )
+
+    def open_scan(self, table: TableRef) -> SQLiteScan:
+        return SQLiteScan(self, f"table {table}")
+
+    def reading(self, column: Column) -> Reading:
+        return reading_of(column)
+
+    def check(self) -> Iterator[CheckResult]:
+        try:
+            snapshots = self.catalogue()
+        except WarehouseError as error:
+            yield CheckResult(self.name, False, str(error), "see the message")
+            return
+        size = file_size(self.path)
+        yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
+        for snapshot in snapshots:
+            if snapshot.doubt:
+                yield CheckResult(
+                    str(snapshot.table), False, f"{snapshot.doubt}: every tick reads it", "profile its base tables"
+                )
+
+
+def _objects(scan: SQLiteScan) -> tuple[Sequence[tuple[Any, ...]], dict[str, str]]:
+    """All columns of all tables and views, and the doubts about views that cannot even be described.
+
+    One broken view fails the statement that describes them all; only then is each view asked alone.
+    """
+    try:
+        return scan.rows(_CATALOGUE), {}
+    except (StatementFailed, TableMissing):
+        found = list(scan.rows(_WITHOUT_VIEWS))
+    broken: dict[str, str] = {}
+    for name, _ in scan.rows(_VIEWS):
+        one = sa.text(_OBJECTS + "AND l.name = :name ORDER BY p.cid").bindparams(sa.bindparam("name", name, sa.String))
+        try:
+            found += scan.rows(one)
+        except (StatementFailed, TableMissing) as error:
+            broken[name] = f"a view that does not work: {error}"
+    return found, broken
+
+
+def _doubts(found: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+    virtual = {name: sql.lower() for kind, name, sql, *_ in found if kind == "virtual"}
+    outside = [name for name, sql in virtual.items() if not any(f"using {m}" in sql for m in _SELF_CONTAINED_MODULES)]
+    views = {name: sql for kind, name, sql, *_ in found if kind == "view"}
+    trusted = self_contained(views.items(), outside)
+    return dict.fromkeys(outside, _MODULE_DOUBT) | {name: _VIEW_DOUBT for name in views if name not in trusted}
+
+
+def _compiled(statement: sa.ClauseElement) -> str:
+    return str(statement.compile(dialect=SQLiteScan.dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _with_typed_first_row(
+    statement: sa.Select[Any] | sa.CompoundSelect[Any],
+) -> sa.CompoundSelect[Any]:
+    """ADBC takes a column's Arrow type from the first rows: put a row in front that has the right type everywhere."""
+    inner = statement.subquery()
+    first = sa.select(*(_typed_value(column.type).label(column.name) for column in inner.c))
+    return sa.union_all(first, sa.select(*inner.c))
+
+
+def _typed_value(type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
+    match type_:
+        case sa.Integer() | sa.Boolean():
+            return sa.literal_column("0")
+        case sa.Float():
+            return sa.literal_column("0.5")
+        case sa.LargeBinary():
+            return sa.literal_column("x''")
+        case _:
+            return sa.literal_column("''")
+
+
+def _tidied(batch: pa.RecordBatch, booleans: Sequence[bool]) -> pa.RecordBatch:
+    """Booleans as such instead of integers, and text as valid UTF-8: SQLite stores any bytes as text."""
+    columns = [
+        column.cast(pa.bool_()) if boolean else _valid_text(column)
+        for column, boolean in zip(batch.columns, booleans, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _valid_text(column: pa.Array) -> pa.Array:
+    if not pa.types.is_string(column.type):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        cells = column.cast(pa.binary()).to_pylist()
+        return pa.array([None if cell is None else cell.decode(errors="replace") for cell in cells], pa.string())
+    return column
+
+
+@contextmanager
+def _mapped(subject: str, opening: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except (adbc.Error, OSError) as error:
+        raise _translated(str(error), subject, opening) from error
+
+
+def _translated(text: str, subject: str, opening: bool) -> WarehouseError:
+    line = text.strip().split("\n")[0]
+    if "is locked" in text or "database schema is locked" in text:
+        return WarehouseBusy(f"{subject}: locked by a writer; it is tried again next time")
+    if "not a database" in text:
+        return Misconfigured(f"{subject} is not a SQLite file (or is encrypted); check `filepath`")
+    if opening or "unable to open" in text:
+        return WarehouseUnreachable(
+            f"{subject} could not be opened; may this user read it, and create its -shm file if it is in WAL mode? "
+            f"({line})"
+        )
+    if "no such table" in text:
+        return TableMissing(f"{subject}: it is not there any more ({line})")
+    return StatementFailed(f"{subject}: {line}")
