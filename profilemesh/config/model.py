@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -78,13 +78,20 @@ class Window:
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
 
     def contains(self, moment: datetime) -> bool:
-        """Whether a UTC moment lies inside. The hours after midnight of a window that wraps belong to its first day."""
-        minute, day = moment.hour * 60 + moment.minute, moment.weekday()
+        """Whether an aware moment lies inside. A window that wraps midnight belongs to the day it begins on."""
+        utc = moment.astimezone(UTC)
+        minute, day = utc.hour * 60 + utc.minute, utc.weekday()
         if self.start_minute < self.end_minute:
             return self.start_minute <= minute < self.end_minute and day in self.days
         if minute < self.end_minute:
             return (day - 1) % 7 in self.days
         return minute >= self.start_minute and day in self.days
+
+    def __str__(self) -> str:
+        ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in (self.start_minute, self.end_minute))
+        names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+        days = "every day" if len(self.days) == 7 else ", ".join(names[day] for day in self.days)
+        return f"{'-'.join(ends)} UTC, {days}"
 
 
 @dataclass(frozen=True)

@@ -330,10 +330,10 @@ class ConfigSection(Section):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def names_its_warehouses_once(self, data: Any, original: Mapping[str, Any], **options: Any) -> None:
-        given = [key for key in ("source", "warehouses") if original.get(key)]
+        given = [key for key in ("source", "warehouses") if original.get(key) is not None]
         if len(given) == 2:
             raise ValidationError(f"found beside `source`; {ALLOWED}either `source` or `warehouses`", "warehouses")
-        if not given:
+        if not given or original.get("warehouses") == {}:
             raise ValidationError(f"no warehouse; {ALLOWED}either `source` or `warehouses`, with at least a `type`")
 
     @validates_schema
