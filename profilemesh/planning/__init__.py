@@ -1,0 +1,140 @@
+"""Planning: `make_plan(config, catalogue, states, now) -> Plan`. Pure: equal inputs give an equal plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from profilemesh.config.model import Config
+from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide
+from profilemesh.planning.selection import TableSettings, missing_tables, settings_for
+from profilemesh.planning.snapshots import Catalogue, Snapshot, Trouble
+from profilemesh.tables import Column, TableRef
+
+__all__ = ["Action", "Decision", "Missing", "Plan", "Reason", "State", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A table that the configuration names and no warehouse has; `instead` is the nearest name there is."""
+
+    name: str
+    instead: str | None
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """What a decision to read needs beside the decision itself."""
+
+    columns: tuple[Column, ...]
+    sensitive: frozenset[str]
+    profile_key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One tick: a decision for every selected table, in the order of their names.
+
+    `reading` has the particulars of the tables that will be read; `troubles` the warehouses that did not answer.
+    """
+
+    plan_id: str
+    made_at: datetime
+    decisions: tuple[Decision, ...]
+    reading: Mapping[TableRef, PlannedTable]
+    warehouse_types: Mapping[str, str]
+    troubles: Mapping[str, Trouble]
+    missing: tuple[Missing, ...]
+
+    @property
+    def to_read(self) -> tuple[Decision, ...]:
+        return tuple(decision for decision in self.decisions if decision.action.reads)
+
+
+def make_plan(
+    config: Config,
+    catalogue: Catalogue,
+    states: Mapping[TableRef, State],
+    now: datetime,
+    *,
+    only: str | None = None,
+    force: bool = False,
+) -> Plan:
+    """Decide for every table what this tick does with it.
+
+    `only` is a glob over `table`, `schema.table` or `warehouse.schema.table` that narrows the plan; `force` reads
+    what it selects whether or not it changed.
+    """
+    decisions: dict[TableRef, Decision] = {}
+    reading: dict[TableRef, PlannedTable] = {}
+    for table, snapshot in catalogue.snapshots.items():
+        settings = settings_for(config, snapshot) if _is_asked_for(table, only) else None
+        if settings is None:
+            continue
+        key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
+        decision = decide(Case(settings, snapshot, states.get(table), key, now, force, config.incremental.enabled))
+        decisions[table] = decision
+        if decision.action.reads:
+            reading[table] = PlannedTable(settings.columns, settings.sensitive, key)
+    for table in states.keys() - catalogue.snapshots.keys():
+        absent = _absence(config, catalogue, table) if _is_asked_for(table, only) else None
+        if absent is not None:
+            decisions[table] = absent
+    ordered = tuple(decisions[table] for table in sorted(decisions))
+    answering = config.warehouses.keys() - catalogue.troubles.keys()
+    missing = [] if only else missing_tables(config, catalogue.snapshots.keys(), answering)
+    return Plan(
+        _plan_id(ordered, now),
+        now,
+        ordered,
+        reading,
+        catalogue.warehouse_types,
+        catalogue.troubles,
+        tuple(Missing(*pair) for pair in missing),
+    )
+
+
+def profile_key(config: Config, settings: TableSettings, hash_family: str) -> str:
+    """Names what shapes a summary: two profiles with different keys cannot stand for one another."""
+    shape = {
+        "family": hash_family,
+        "columns": asdict(settings.rule.columns),
+        "profiling": [
+            config.profiling.histogram_bins,
+            config.profiling.compute_histograms,
+            config.profiling.max_distinct_values,
+            config.profiling.metrics,
+        ],
+    }
+    return f"{hash_family}#{hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]}"
+
+
+def _is_asked_for(table: TableRef, only: str | None) -> bool:
+    if only is None:
+        return True
+    names = (table.name, f"{table.schema}.{table.name}", str(table))
+    return any(only == name or fnmatchcase(name, only) for name in names)
+
+
+def _absence(config: Config, catalogue: Catalogue, table: TableRef) -> Decision | None:
+    """What to say of a table that was profiled once and is not in the catalogue now."""
+    if table.warehouse not in config.warehouses or settings_for(config, Snapshot(table, ())) is None:
+        return None
+    trouble = catalogue.troubles.get(table.warehouse)
+    if trouble is not None:
+        return Decision(table, Action.DEFER, Reason(trouble.reason), {"message": trouble.message})
+    return Decision(table, Action.SKIP, Reason.VANISHED)
+
+
+def _plan_id(decisions: Collection[Decision], now: datetime) -> str:
+    text = json.dumps(
+        [now.isoformat(), [[str(d.table), d.action, d.reason, d.evidence] for d in decisions]],
+        sort_keys=True,
+        default=str,
+    )
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, text))

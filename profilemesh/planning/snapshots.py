@@ -50,3 +50,4 @@ class Catalogue:
     snapshots: Mapping[TableRef, Snapshot]
     warehouse_types: Mapping[str, str]
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    hash_families: Mapping[str, str] = field(default_factory=dict)

@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
-
 from profilemesh.profiling.scope import Scope
-from profilemesh.profiling.statements import Lens, summarise
-from profilemesh.profiling.stream import Progress, stream
-from profilemesh.profiling.summary import ColumnSummary, TableSummary
+from profilemesh.profiling.statements import Found, Lens, summarise
+from profilemesh.profiling.stream import Progress, Stream
+from profilemesh.profiling.summary import TableSummary
 from profilemesh.warehouses.base import Scan, Warehouse
 
-__all__ = ["Profile", "Scope", "hash_family", "profile"]
+__all__ = ["Profile", "Scope", "profile"]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a scan found. `errors` names the columns of which something is unknown, and why."""
+    """What a scan found. `errors` names the columns of which something is unknown, and why; `bytes_read` is None
+    where only aggregates left the warehouse."""
 
     summary: TableSummary
     errors: Mapping[str, str]
-
-
-def hash_family(warehouse: Warehouse) -> str:
-    """The hash function behind the distinct counts: summaries of different families never merge."""
-    major, minor, *_ = duckdb.__version__.split(".")
-    return f"duckdb-{major}.{minor}/{warehouse.type}/{warehouse.strategy}"
+    bytes_read: int | None
 
 
 def profile(warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress = lambda rows: None) -> Profile:
@@ -35,14 +29,15 @@ def profile(warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress =
 
     Raises WarehouseError when nothing can be read; a column that alone is at fault is named in `errors` instead.
     """
-    read = stream if warehouse.strategy == "stream" else pushdown
-    rows, columns, errors = read(warehouse, scan, scope, progress)
-    return Profile(TableSummary(rows, columns, hash_family(warehouse)), errors)
+    if warehouse.strategy == "stream":
+        found = Stream(warehouse, scan, scope, progress).run()
+    else:
+        found = pushdown(scan, scope)
+        progress(found.rows)
+    return Profile(TableSummary(found.rows, found.columns, warehouse.hash_family), found.errors, found.bytes_read)
 
 
-def pushdown(
-    warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress
-) -> tuple[int, dict[str, ColumnSummary], dict[str, str]]:
+def pushdown(scan: Scan, scope: Scope) -> Found:
     """The warehouse aggregates: at most three statements, and only aggregates leave it."""
     source = scope.source
     lenses = [
@@ -56,5 +51,5 @@ def pushdown(
     ]
     errors: dict[str, str] = {}
     rows, summaries = summarise(source, lenses, scan.rows, scan.table, errors)
-    progress(rows)
-    return rows, {column.name: summary for column, summary in zip(scope.columns, summaries, strict=True)}, errors
+    columns = {column.name: summary for column, summary in zip(scope.columns, summaries, strict=True)}
+    return Found(rows, columns, errors)

@@ -13,7 +13,7 @@ import orjson
 
 from profilemesh.profiling.metrics import QUANTILES, metrics_for
 from profilemesh.profiling.sketches import edges
-from profilemesh.profiling.summary import ColumnSummary, Days
+from profilemesh.profiling.summary import ColumnSummary, Days, Extremes, Lengths, Moments
 from profilemesh.tables import Kind
 
 Value = int | float | Decimal | str | list[dict[str, Any]]
@@ -31,24 +31,27 @@ def column_metrics(
     Counts are integers, shares are 0 to 100, min and max are typed (dates and times as ISO text), lists are
     `{"bin_start", "bin_end", "count"}` or `{"value", "count"}`.
     """
+    lengths, moments, extremes = (
+        summary.lengths or Lengths(),
+        summary.moments or Moments(),
+        summary.extremes or Extremes(),
+    )
     read: dict[str, Callable[[], Value | None]] = {
         "count": lambda: summary.rows,
         "null_count": lambda: summary.nulls,
         "null_percent": lambda: _percent(summary.nulls, summary.rows),
         "distinct_count": lambda: distinct(summary),
         "distinct_percent": lambda: _percent(distinct(summary), summary.present),
-        "min": lambda: _shown(summary, summary.extremes and summary.extremes.low),
-        "max": lambda: _shown(summary, summary.extremes and summary.extremes.high),
-        "mean": lambda: summary.moments and summary.moments.mean,
-        "stddev": lambda: summary.moments and summary.moments.stddev,
+        "min": lambda: _shown(summary, extremes.low),
+        "max": lambda: _shown(summary, extremes.high),
+        "mean": lambda: moments.mean,
+        "stddev": lambda: moments.stddev,
         **{name: lambda q=q: quantile(summary, q) for name, q in QUANTILES.items()},  # type: ignore[misc]
         "histogram": lambda: histogram(summary, bins),
         "date_histogram": lambda: date_histogram(summary, bins),
-        "min_length": lambda: summary.lengths and summary.lengths.shortest,
-        "max_length": lambda: summary.lengths and summary.lengths.longest,
-        "avg_length": lambda: (
-            summary.lengths and (summary.lengths.total / summary.lengths.n if summary.lengths.n else None)
-        ),
+        "min_length": lambda: lengths.shortest,
+        "max_length": lambda: lengths.longest,
+        "avg_length": lambda: lengths.mean,
         "zero_count": lambda: summary.zeros,
         "negative_count": lambda: summary.negatives,
         "blank_count": lambda: summary.blanks,

@@ -14,7 +14,8 @@ from profilemesh.tables import Column, TableRef
 class Scope:
     """All rows of a table and the columns to look at. Of `sensitive` columns no value is kept.
 
-    `shifts` are those of earlier summaries of the same columns: with a common shift, merged variances keep their digits.
+    `shifts` are those of earlier summaries of the same columns: with one shift in common, merged variances keep
+    their digits.
     """
 
     table: TableRef

@@ -184,12 +184,5 @@ def rendered(statement: sa.ClauseElement, dialect: sa.Dialect) -> str:
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
-class EngineDialect(DuckDBDialect):  # type: ignore[misc]
-    """DuckDB as its own driver takes it: a percent sign is only a percent sign."""
-
-    supports_statement_cache = False
-
-    def __init__(self, **kw: Any) -> None:
-        super().__init__(**kw)
-        self.identifier_preparer._double_percents = False
-        self.paramstyle = "qmark"
+DUCKDB = DuckDBDialect(paramstyle="qmark")
+"""DuckDB as its own driver takes it: with this style a percent sign is only a percent sign."""

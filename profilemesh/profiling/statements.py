@@ -122,6 +122,16 @@ class Lens:
         )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a strategy found: `bytes_read` is measured where rows were streamed, else None."""
+
+    rows: int
+    columns: Mapping[str, ColumnSummary]
+    errors: Mapping[str, str]
+    bytes_read: int | None = None
+
+
 class Slots:
     """The labelled expressions of one aggregate SELECT, by column and name."""
 
@@ -356,12 +366,13 @@ def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: AskTable) 
 def _grouped(source: sa.FromClause, index: int, part: Part) -> sa.Select[Any]:
     inner = sa.select(part.inner.label("v")).select_from(source).where(part.present).subquery()
     key = part.key(inner.c.v)
-    return sa.select(
+    selected: list[Expression] = [
         sa.literal_column(str(index)).label("i"),
         sa.literal_column(str(part.code)).label("p"),
         sa.cast(key, sa.BigInteger).label("k"),
         part.value(inner.c.v).label("n"),
-    ).group_by(sa.literal_column("3"))
+    ]
+    return sa.select(*selected).group_by(sa.literal_column("3"))
 
 
 def _cells(table: pa.Table) -> dict[tuple[int, int], tuple[Cells, Cells]]:
@@ -410,7 +421,8 @@ def _counted(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
         .limit(TOP_LIMIT + 1)
         .subquery()
     )
-    return sa.select(sa.literal_column(str(index)), inner.c.v, inner.c.n)
+    selected: list[Expression] = [sa.literal_column(str(index)).label("i"), inner.c.v, inner.c.n]
+    return sa.select(*selected)
 
 
 def narrowed(

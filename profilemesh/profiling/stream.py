@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from profilemesh.errors import PermissionDenied, StatementFailed
 from profilemesh.profiling import sql
 from profilemesh.profiling.scope import Scope
-from profilemesh.profiling.statements import Lens, Statement, summarise
+from profilemesh.profiling.statements import Found, Lens, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.warehouses.base import Reading, Scan, Warehouse
 
@@ -40,7 +40,6 @@ class Embedded:
             ":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 2, "temp_directory": ""}
         )
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.dialect = sql.EngineDialect()
 
     def load(self, batch: pa.Table) -> None:
         self.connection.register("batch", batch)
@@ -53,7 +52,7 @@ class Embedded:
 
     def _run(self, statement: Statement, run: Callable[[str], Any]) -> Any:
         try:
-            return run(sql.rendered(statement, self.dialect))
+            return run(sql.rendered(statement, sql.DUCKDB))
         except duckdb.Error as error:
             raise StatementFailed(f"the embedded engine could not summarise this column: {error}") from error
 
@@ -120,90 +119,74 @@ def _lens(scope: Scope, index: int, reading: Reading, flag: tuple[int, int] | No
     )
 
 
-def stream(
-    warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress
-) -> tuple[int, dict[str, ColumnSummary], dict[str, str]]:
-    """Rows read, the columns' summaries, and what failed per column. Raises WarehouseError when nothing can be read."""
-    engine = Embedded(warehouse.execution.memory_limit_mb)
-    errors: dict[str, str] = {}
-    try:
-        readable = _readable(warehouse, scan, scope, list(range(len(scope.columns))), errors, engine, progress)
-    finally:
-        engine.close()
-    rows, summaries = readable
-    for column in scope.columns:
-        summaries.setdefault(column.name, ColumnSummary(column.kind, column.type, rows, None))
-    return rows, {column.name: summaries[column.name] for column in scope.columns}, errors
+class Stream:
+    """One table's reading: what it has found so far, and which columns are at fault."""
 
+    def __init__(self, warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress) -> None:
+        self.warehouse, self.scan, self.scope, self.progress = warehouse, scan, scope, progress
+        self.errors: dict[str, str] = {}
+        self.bytes_read = 0
 
-def _readable(
-    warehouse: Warehouse,
-    scan: Scan,
-    scope: Scope,
-    columns: list[int],
-    errors: dict[str, str],
-    engine: Embedded,
-    progress: Progress,
-) -> tuple[int, dict[str, ColumnSummary]]:
-    """Read these columns in one statement; where it fails, find the columns at fault and read the rest in one."""
-    try:
-        return _read(warehouse, scan, scope, columns, errors, engine, progress)
-    except (StatementFailed, PermissionDenied) as error:
-        faults = _faults(warehouse, scan, scope, columns, str(error))
-        if len(faults) == len(columns):
-            raise
-    errors.update({scope.columns[index].name: message for index, message in faults.items()})
-    rest = [index for index in columns if index not in faults]
-    return _read(warehouse, scan, scope, rest, errors, engine, progress)
-
-
-def _faults(warehouse: Warehouse, scan: Scan, scope: Scope, columns: list[int], message: str) -> dict[int, str]:
-    """The columns that cannot be read, by halving. `columns` together are known to fail, with this message."""
-    if len(columns) == 1:
-        return {columns[0]: message}
-    faults: dict[int, str] = {}
-    for half in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
+    def run(self) -> Found:
+        """Raises WarehouseError when nothing can be read; columns that alone are at fault are unknown instead."""
+        self.engine = Embedded(self.warehouse.execution.memory_limit_mb)
         try:
-            for _ in scan.batches(sent(warehouse, scope, half).statement):
-                pass
+            rows, summaries = self._readable(list(range(len(self.scope.columns))))
+        finally:
+            self.engine.close()
+        columns = {
+            column.name: summaries.get(column.name) or ColumnSummary(column.kind, column.type, rows, None)
+            for column in self.scope.columns
+        }
+        return Found(rows, columns, self.errors, self.bytes_read)
+
+    def _readable(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]]:
+        """Read these columns in one statement; where it fails, find the columns at fault and read the rest in one."""
+        try:
+            return self._read(columns)
         except (StatementFailed, PermissionDenied) as error:
-            faults |= _faults(warehouse, scan, scope, half, str(error))
-    return faults or dict.fromkeys(columns, message)
+            faults = self._faults(columns, str(error))
+            if len(faults) == len(columns):
+                raise
+        self.errors.update({self.scope.columns[index].name: message for index, message in faults.items()})
+        return self._read([index for index in columns if index not in faults])
 
+    def _faults(self, columns: list[int], message: str) -> dict[int, str]:
+        """The columns that cannot be read, by halving. Together they are known to fail, with this message."""
+        if len(columns) == 1:
+            return {columns[0]: message}
+        faults: dict[int, str] = {}
+        for half in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
+            try:
+                for _ in self.scan.batches(sent(self.warehouse, self.scope, half).statement):
+                    pass
+            except (StatementFailed, PermissionDenied) as error:
+                faults |= self._faults(half, str(error))
+        return faults or dict.fromkeys(columns, message)
 
-def _read(
-    warehouse: Warehouse,
-    scan: Scan,
-    scope: Scope,
-    columns: list[int],
-    errors: dict[str, str],
-    engine: Embedded,
-    progress: Progress,
-) -> tuple[int, dict[str, ColumnSummary]]:
-    plan = sent(warehouse, scope, columns)
-    lenses = plan.lenses
-    rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
-    for number, batch in enumerate(_ahead(lambda: _gathered(scan.batches(plan.statement)), scan)):
-        counted, summaries = _summarise(engine, batch, lenses, merged if number else None, errors)
-        merged = [a.merge(b) for a, b in zip(merged, summaries, strict=True)] if number else summaries
-        lenses = [_with_shift(lens, summary) for lens, summary in zip(lenses, merged, strict=True)]
-        rows += counted
-        progress(rows)
-    return rows, {lens.column.name: summary for lens, summary in zip(lenses, merged, strict=True)}
+    def _read(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]]:
+        plan = sent(self.warehouse, self.scope, columns)
+        lenses = plan.lenses
+        rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
+        for number, batch in enumerate(_ahead(lambda: _gathered(self.scan.batches(plan.statement)), self.scan)):
+            self.engine.load(batch)
+            counted, summaries = self._summarise(lenses, merged if number else None)
+            merged = [a.merge(b) for a, b in zip(merged, summaries, strict=True)] if number else summaries
+            lenses = [_with_shift(lens, summary) for lens, summary in zip(lenses, merged, strict=True)]
+            rows, self.bytes_read = rows + counted, self.bytes_read + batch.nbytes
+            self.progress(rows)
+        return rows, {lens.column.name: summary for lens, summary in zip(lenses, merged, strict=True)}
 
-
-def _summarise(
-    engine: Embedded,
-    batch: pa.Table,
-    lenses: list[Lens],
-    before: list[ColumnSummary] | None,
-    errors: dict[str, str],
-) -> tuple[int, list[ColumnSummary]]:
-    engine.load(batch)
-    over = {lens.column.name for lens, old in zip(lenses, before or [], strict=False) if old.top is None}
-    return summarise(
-        sa.table("batch"), lenses, engine.rows, engine.table, errors, lambda lens: lens.column.name not in over
-    )
+    def _summarise(self, lenses: list[Lens], before: list[ColumnSummary] | None) -> tuple[int, list[ColumnSummary]]:
+        unlisted = {lens.column.name for lens, old in zip(lenses, before or [], strict=False) if old.top is None}
+        return summarise(
+            sa.table("batch"),
+            lenses,
+            self.engine.rows,
+            self.engine.table,
+            self.errors,
+            lambda lens: lens.column.name not in unlisted,
+        )
 
 
 def _with_shift(lens: Lens, summary: ColumnSummary) -> Lens:

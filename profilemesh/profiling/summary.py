@@ -110,6 +110,10 @@ class Lengths:
             self.total + other.total,
         )
 
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.n if self.n else None
+
 
 @dataclass(frozen=True)
 class Days:

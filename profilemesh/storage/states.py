@@ -60,6 +60,11 @@ def _state(row: sa.Row[Any]) -> State:
     )
 
 
+def listing() -> sa.Select[TableState]:
+    """Every table's memory, by name."""
+    return sa.select(TableState).order_by(TableState.warehouse, TableState.schema_name, TableState.table_name)
+
+
 def record_decisions(session: Session, decisions: Iterable[Decision], now: datetime) -> None:
     """Store what was decided for each table, one statement per 500 tables; never touches what was last profiled."""
     latest = {decision.table: decision for decision in decisions}

@@ -1,0 +1,376 @@
+"""Carries out a plan: claim, read, save. Alone knows the order.
+
+What one table's run produced is saved in one transaction, together with the snapshot it was read at. A process that
+dies before it leaves the old truth and a claim that its successor takes over; after it, the new truth stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from profilemesh.config.model import Config
+from profilemesh.errors import ProfileMeshError, ScanCancelled, StorageError, WarehouseBusy
+from profilemesh.events import EventType, Occurrence
+from profilemesh.planning import Action, Decision, Plan, PlannedTable, Reason, make_plan
+from profilemesh.profiling import Profile, Scope, profile
+from profilemesh.profiling.results import column_metrics, encoded
+from profilemesh.profiling.summary import TableSummary
+from profilemesh.storage import Storage, events, runs, states, summaries
+from profilemesh.storage.claims import new_holder
+from profilemesh.storage.models import Run
+from profilemesh.storage.runs import Metric
+from profilemesh.tables import TableRef
+from profilemesh.warehouses import open_warehouse, read_catalogue
+from profilemesh.warehouses.base import Scan, SentStatement, Warehouse
+
+log = logging.getLogger(__name__)
+
+CLAIM_TERM = timedelta(seconds=60)
+"""A claim that its holder has not renewed for this long is free. It is renewed every third of it."""
+SHOWN_SQL = 20_000
+"""Characters of a statement that are kept with the run."""
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Listener(Protocol):
+    """Hears of progress, from several threads."""
+
+    def started(self, decision: Decision) -> None: ...
+    def read(self, table: TableRef, rows: int) -> None: ...
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+class Silence:
+    """A listener that does nothing."""
+
+    def started(self, decision: Decision) -> None: ...
+    def read(self, table: TableRef, rows: int) -> None: ...
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one table's turn ended: `success`, `failed` or `deferred`. `error` says why in the last two cases."""
+
+    table: TableRef
+    status: str
+    run_id: str | None = None
+    rows: int | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    column_errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a plan."""
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+
+    @property
+    def is_trouble(self) -> bool:
+        """Something needs a person: a table failed or is missing, or a warehouse cannot be reached."""
+        unreachable = any(t.reason == Reason.WAREHOUSE_UNREACHABLE for t in self.plan.troubles.values())
+        return bool(self.failed or self.plan.missing or unreachable)
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[dict[str, Warehouse]]:
+    """All configured warehouses, by name, closed at the end."""
+    with ExitStack() as stack:
+        warehouses = {name: open_warehouse(each, config.execution) for name, each in config.warehouses.items()}
+        for warehouse in warehouses.values():
+            stack.callback(warehouse.close)
+        yield warehouses
+
+
+def look(
+    config: Config,
+    storage: Storage,
+    warehouses: Mapping[str, Warehouse],
+    now: datetime,
+    *,
+    only: str | None = None,
+    force: bool = False,
+) -> Plan:
+    """Read the catalogues and the remembered states, and make the plan. Writes nothing."""
+    catalogue = read_catalogue(config, warehouses)
+    with storage.read() as session:
+        remembered = states.latest_states(session)
+    return make_plan(config, catalogue, remembered, now, only=only, force=force)
+
+
+def run_plan(
+    plan: Plan,
+    config: Config,
+    storage: Storage,
+    warehouses: Mapping[str, Warehouse],
+    *,
+    clock: Clock = utc_now,
+    listener: Listener | None = None,
+) -> Report:
+    """Carry out every decision of the plan; one table's failure never stops the others.
+
+    Raises StorageError when the decisions cannot be stored; an interrupt (Ctrl-C) cancels the running scans, stores
+    them as failed and is raised again.
+    """
+    with storage.begin() as session:
+        states.record_decisions(session, plan.decisions, plan.made_at)
+    work = _Work(plan, config, storage, warehouses, clock, listener or Silence())
+    return Report(plan, work.carry_out())
+
+
+class _Work:
+    """A plan being carried out: the pool, the claims it holds, the scans that are open."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: Config,
+        storage: Storage,
+        warehouses: Mapping[str, Warehouse],
+        clock: Clock,
+        listener: Listener,
+    ) -> None:
+        self.plan, self.config, self.storage = plan, config, storage
+        self.warehouses, self.clock, self.listener = warehouses, clock, listener
+        self.holder = new_holder()
+        self.scans: dict[TableRef, Scan] = {}
+        self.stopping = threading.Event()
+        self.slots = {name: _slots(config, warehouse) for name, warehouse in warehouses.items()}
+
+    def carry_out(self) -> tuple[Outcome, ...]:
+        decisions = self.plan.to_read
+        if not decisions:
+            return ()
+        with self._renewing(), ThreadPoolExecutor(self.config.execution.max_workers, "profilemesh") as pool:
+            futures = [pool.submit(self._turn, decision) for decision in decisions]
+            try:
+                wait(futures)
+            except BaseException:
+                self._stop(futures)
+                raise
+        return tuple(future.result() for future in futures)
+
+    def _stop(self, futures: list[Future[Outcome]]) -> None:
+        self.stopping.set()
+        for future in futures:
+            future.cancel()
+        for scan in list(self.scans.values()):
+            scan.cancel()
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """A thread of its own keeps the claims alive however long a scan takes."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(CLAIM_TERM.total_seconds() / 3):
+                for table in list(self.scans):
+                    self._renew(table)
+
+        thread = threading.Thread(target=renew, name="profilemesh-claims", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _renew(self, table: TableRef) -> None:
+        try:
+            with self.storage.begin() as session:
+                states.renew(session, table, self.holder, utc_now(), CLAIM_TERM)
+        except StorageError as error:
+            log.warning("the claim on %s could not be renewed: %s", table, error)
+
+    def _turn(self, decision: Decision) -> Outcome:
+        """One table's turn, whatever happens in it."""
+        with self.slots[decision.table.warehouse]:
+            self.listener.started(decision)
+            turn = _Turn(self, decision, self.plan.reading[decision.table])
+            outcome = turn.take()
+            self.listener.ended(outcome)
+            return outcome
+
+
+def _slots(config: Config, warehouse: Warehouse) -> threading.Semaphore:
+    limits = config.execution.warehouse_limits
+    limit = limits.get(warehouse.name) or limits.get(warehouse.type) or config.execution.max_workers
+    return threading.Semaphore(limit)
+
+
+class _Turn:
+    """One table: claimed, read, saved."""
+
+    def __init__(self, work: _Work, decision: Decision, planned: PlannedTable) -> None:
+        self.work, self.decision, self.planned = work, decision, planned
+        self.table, self.storage = decision.table, work.storage
+        self.warehouse = work.warehouses[self.table.warehouse]
+        self.run = self._new_run()
+        self.began_at = time.monotonic()
+        self.is_claimed = False
+
+    def take(self) -> Outcome:
+        try:
+            self._heed_stop()
+            with self.warehouse.open_scan(self.table) as scan:
+                return self._with(scan)
+        except Exception as error:  # noqa: BLE001 - one table's failure is recorded and never stops the others
+            return self._put_off(error) if isinstance(error, WarehouseBusy) else self._failed(error)
+        finally:
+            self.work.scans.pop(self.table, None)
+
+    def _with(self, scan: Scan) -> Outcome:
+        if not self._begin():
+            return Outcome(self.table, "deferred", error="another process is working on this table")
+        self.work.scans[self.table] = scan
+        self._heed_stop()
+        found = profile(self.warehouse, scan, self._scope(), lambda rows: self.work.listener.read(self.table, rows))
+        self._save(found, scan.statements)
+        return Outcome(
+            self.table, "success", self.run.run_id, found.summary.rows, self._seconds(), column_errors=found.errors
+        )
+
+    def _heed_stop(self) -> None:
+        if self.work.stopping.is_set():
+            raise ScanCancelled(f"{self.table}: stopped by hand")
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began_at
+
+    def _new_run(self) -> Run:
+        started = self.work.clock()
+        return Run(
+            run_id=str(uuid.uuid4()),
+            warehouse=self.table.warehouse,
+            warehouse_type=self.warehouse.type,
+            schema_name=self.table.schema,
+            dataset_name=self.table.name,
+            environment=self.work.config.environment,
+            profiled_at=started,
+            started_at=started,
+            action=self.decision.action.value,
+            reason=self.decision.reason.value,
+            plan_id=self.work.plan.plan_id,
+            strategy=self.warehouse.strategy,
+            has_drift=False,
+        )
+
+    def _begin(self) -> bool:
+        """Claim the table, close what a dead predecessor left open, and note that this run has begun."""
+        with self.storage.begin() as session:
+            if not states.claim(session, self.table, self.work.holder, utc_now(), CLAIM_TERM):
+                return False
+            runs.interrupted(session, self.table)
+            runs.start_run(session, self.run)
+            self._publish(session, EventType.PROFILING_STARTED)
+        self.is_claimed = True
+        return True
+
+    def _scope(self) -> Scope:
+        with self.storage.read() as session:
+            payload = summaries.latest(session, self.table)
+        shifts = {}
+        if payload is not None:
+            columns = TableSummary.from_bytes(payload).columns
+            shifts = {name: c.moments.shift for name, c in columns.items() if c.moments and c.moments.n}
+        return Scope(self.table, self.planned.columns, self.planned.sensitive, shifts)
+
+    def _save(self, found: Profile, statements: list[SentStatement]) -> None:
+        """Everything this run produced, and the snapshot it was read at, in one transaction."""
+        run, snapshot = self.run, self.decision.snapshot
+        assert snapshot is not None
+        run.scope, run.scope_detail = "full", self._scope_detail()
+        run.as_of = run.started_at
+        run.duration_seconds = self._seconds()
+        run.row_count = run.rows_scanned = found.summary.rows
+        run.column_count = len(snapshot.columns)
+        run.bytes_scanned = found.bytes_read
+        run.hash_family = found.summary.family
+        run.column_errors = dict(found.errors) or None
+        run.statements = [_shown(statement) for statement in statements]
+        with self.storage.begin() as session:
+            runs.finish_run(session, run)
+            runs.save_results(session, run, self._metrics(found))
+            summaries.save(session, run.run_id, "", run.profiled_at, found.summary.to_bytes())
+            key = self.planned.profile_key
+            states.advance(session, self.table, self.work.holder, snapshot, run, profile_key=key)
+            self._publish(session, EventType.PROFILING_COMPLETED, rows=found.summary.rows)
+
+    def _scope_detail(self) -> dict[str, object] | None:
+        detail = {
+            "doubt": self.warehouse.hidden_rows_doubt(self.table),
+            "sensitive": sorted(self.planned.sensitive),
+        }
+        return {name: value for name, value in detail.items() if value} or None
+
+    def _metrics(self, found: Profile) -> list[Metric]:
+        settings = self.work.config.profiling
+        metrics = []
+        for name, summary in found.summary.columns.items():
+            sensitive = name in self.planned.sensitive
+            values = column_metrics(summary, bins=settings.histogram_bins, sensitive=sensitive, wanted=settings.metrics)
+            metrics += [Metric(name, metric, *encoded(value), summary.type) for metric, value in values.items()]
+        return metrics
+
+    def _put_off(self, error: WarehouseBusy) -> Outcome:
+        """Nothing was read; the table waits for the next tick."""
+        decision = Decision(self.table, Action.DEFER, Reason.WAREHOUSE_BUSY, {"message": str(error)})
+        try:
+            with self.storage.begin() as session:
+                states.record_decisions(session, [decision], self.work.clock())
+        except StorageError as second:
+            return self._failed(second)
+        return Outcome(self.table, "deferred", seconds=self._seconds(), error=str(error))
+
+    def _failed(self, error: Exception) -> Outcome:
+        is_ours = isinstance(error, ProfileMeshError)
+        message = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        try:
+            self._store_failure(message, None if is_ours else traceback.format_exc())
+        except StorageError as second:
+            if str(second) != message:
+                message = f"{message}; and this failure could not be stored: {second}"
+        return Outcome(self.table, "failed", self.run.run_id, seconds=self._seconds(), error=message)
+
+    def _store_failure(self, message: str, trace: str | None) -> None:
+        self.run.duration_seconds = self._seconds()
+        with self.storage.begin() as session:
+            if not self.is_claimed:
+                runs.start_run(session, self.run)
+            runs.fail_run(session, self.run, message, trace)
+            states.release(session, self.table, self.work.holder)
+            self._publish(session, EventType.PROFILING_FAILED, error=message)
+
+    def _publish(self, session: Session, event: EventType, **details: object) -> None:
+        events.save_event(session, Occurrence(event, self.table, self.work.clock(), self.run.run_id, details))
+
+
+def _shown(statement: SentStatement) -> dict[str, object]:
+    shown = asdict(statement)
+    if len(statement.sql) > SHOWN_SQL:
+        shown["sql"] = f"{statement.sql[:SHOWN_SQL]} ... ({len(statement.sql)} characters)"
+    return shown
