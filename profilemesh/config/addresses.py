@@ -36,6 +36,10 @@ def absolute(path: str, folder: Path) -> Path:
     return Path(os.path.abspath(folder / Path(path).expanduser()))
 
 
+def sqlite_url(path: Path) -> str:
+    return sa.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
 def resolved_url(url: str, folder: Path) -> str:
     """The storage's URL, normalised, a relative SQLite file seen from the folder. Raises `BadAddress`."""
     try:
@@ -54,8 +58,7 @@ def resolved_url(url: str, folder: Path) -> str:
 def connection_url(connection: Mapping[str, Any], folder: Path) -> str:
     """The storage's URL from a mapping of Phase 1. Raises `BadAddress`."""
     if connection["type"] == "sqlite":
-        path = absolute(connection.get("filepath") or connection["database"], folder)
-        return sa.URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+        return sqlite_url(absolute(connection.get("filepath") or connection["database"], folder))
     if connection["type"] not in ("postgres", "postgresql"):
         raise BadAddress("sqlite or postgres: profiles are kept in no other database")
     query = {key: str(value) for key, value in connection.get("extra_params", {}).items()}

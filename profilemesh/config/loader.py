@@ -16,6 +16,7 @@ from profilemesh.config.addresses import (
     connection_url,
     is_same_file,
     resolved_url,
+    sqlite_url,
     storage_file,
     warehouse_config,
 )
@@ -48,25 +49,42 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
     """
     path = Path(path)
     document = read_document(path, environ)
-    try:
-        loaded = ConfigSection().load(document.data)
-    except ValidationError as error:
-        messages = error.messages
-        raise _error(document, (*document.problems, *_problems(messages, document))) from None
-    if document.problems:
-        raise _error(document, document.problems)
+    loaded, problems = _validated(document)
     folder = Path(os.path.abspath(path)).parent
-    warehouses = _warehouses(loaded, folder)
-    storage = StorageConfig(_storage_url(loaded.get("storage", {}), document, folder, environ))
-    _keep_apart(storage, warehouses, document)
+    # Addresses are looked at even if another section is wrong, so that all is told at once.
+    url, warehouses = "", {}
+    if _is_sound(problems, "storage"):
+        try:
+            url = _storage_url(loaded.get("storage", {}), folder, environ)
+        except BadAddress as bad:
+            problems.append(_storage_problem(loaded["storage"]["connection"], bad, document))
+    if _is_sound(problems, "", "source", "warehouses"):
+        warehouses = _warehouses(loaded, folder)
+        problems += _storage_among(warehouses, url, document)
+    if problems:
+        raise ConfigError("\n".join(f"{path}:{problem.line}: {problem}" for problem in one_per_place(problems)))
     sections = ("environment", "profiling", "drift_detection", "retry", "execution", "monitoring", "incremental")
     return Config(
         path=Path(os.path.abspath(path)),
         warehouses=MappingProxyType(warehouses),
-        storage=storage,
+        storage=StorageConfig(url),
         warnings=warnings_of(document),
         **{name: loaded[name] for name in sections if name in loaded},
     )
+
+
+def _validated(document: Document) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections, as far as they are valid, and what is wrong with the rest."""
+    try:
+        return ConfigSection().load(document.data), list(document.problems)
+    except ValidationError as error:
+        valid = error.valid_data if isinstance(error.valid_data, dict) else {}
+        return valid, [*document.problems, *_problems(error.messages, document)]
+
+
+def _is_sound(problems: Iterable[Problem], *sections: str) -> bool:
+    """Whether no problem lies in these sections; "" is the file as a whole."""
+    return not any((problem.place or ("",))[0] in sections for problem in problems)
 
 
 def _warehouses(loaded: Mapping[str, Any], folder: Path) -> dict[str, WarehouseConfig]:
@@ -78,7 +96,7 @@ def _warehouses(loaded: Mapping[str, Any], folder: Path) -> dict[str, WarehouseC
     return {name: warehouse_config(name, connection, folder) for name, connection in connections.items()}
 
 
-def _storage_url(storage: Mapping[str, Any], document: Document, folder: Path, environ: Mapping[str, str]) -> str:
+def _storage_url(storage: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> str:
     from_environment = environ.get("PROFILEMESH_DB_URL")
     if from_environment:
         try:
@@ -87,34 +105,24 @@ def _storage_url(storage: Mapping[str, Any], document: Document, folder: Path, e
             words = f"found a value that is not shown; {ALLOWED}{bad}"
             raise ConfigError(f"environment variable PROFILEMESH_DB_URL: {words}") from None
     connection = storage.get("connection")
-    place: Place = ("storage", "connection")
-    try:
-        if connection is None:
-            return resolved_url(f"sqlite:///{absolute(DEFAULT_STORAGE, folder)}", folder)
-        if isinstance(connection, str):
-            return resolved_url(connection, folder)
-        place = (*place, "type")
-        return connection_url(connection, folder)
-    except BadAddress as bad:
-        raise _error(document, [_problem(place, f"{ALLOWED}{bad}", document)]) from None
+    if connection is None:
+        return sqlite_url(absolute(DEFAULT_STORAGE, folder))
+    return resolved_url(connection, folder) if isinstance(connection, str) else connection_url(connection, folder)
 
 
-def _keep_apart(storage: StorageConfig, warehouses: Mapping[str, WarehouseConfig], document: Document) -> None:
-    file = storage_file(storage.url)
-    key = "warehouses" if "warehouses" in document.data else "source"
-    problems = []
+def _storage_problem(connection: Any, bad: BadAddress, document: Document) -> Problem:
+    place: Place = ("storage", "connection") if isinstance(connection, str) else ("storage", "connection", "type")
+    return _problem(place, f"{ALLOWED}{bad}", document)
+
+
+def _storage_among(warehouses: Mapping[str, WarehouseConfig], url: str, document: Document) -> Iterator[Problem]:
+    """A problem for each warehouse whose file is the storage's own."""
+    file = storage_file(url) if url else None
     for name, warehouse in warehouses.items():
         if file and warehouse.filepath and is_same_file(file, warehouse.filepath):
-            place: Place = (key,) if key == "source" else (key, name)
-            field = "filepath" if look_up(document.data, (*place, "filepath")) else "database"
-            words = f"found {str(file)!r}, which is ProfileMesh's own storage; {ALLOWED}another file"
-            problems.append(Problem((*place, field), words, document.line((*place, field))))
-    if problems:
-        raise _error(document, problems)
-
-
-def _error(document: Document, problems: Iterable[Problem]) -> ConfigError:
-    return ConfigError("\n".join(f"{document.path}:{p.line}: {p}" for p in one_per_place(problems)))
+            section: Place = ("warehouses", name) if "warehouses" in document.data else ("source",)
+            place = (*section, "filepath" if look_up(document.data, (*section, "filepath")) else "database")
+            yield _problem(place, f"{ALLOWED}another file: this one is ProfileMesh's own storage", document)
 
 
 def _problems(messages: Any, document: Document, place: Place = ()) -> Iterator[Problem]:

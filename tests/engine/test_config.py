@@ -422,3 +422,8 @@ def test_the_storage_itself_is_no_warehouse(refusal: Callable[..., list[str]], t
     (line,) = refusal(f"warehouses:\n  a:\n    type: sqlite\n    filepath: {name}\n")
     assert line.startswith("profilemesh.yml:4: warehouses.a.filepath: found ")
     assert "own storage" in line
+
+
+def test_addresses_are_checked_beside_everything_else(refusal: Callable[..., list[str]]) -> None:
+    lines = refusal("source: {type: sqlite, filepath: x.db}\nstorage: {connection: 'oracle://h/x'}\nretry: 3\n")
+    assert [line.split(": ")[1] for line in lines] == ["storage.connection", "retry"]
