@@ -34,7 +34,7 @@ def console() -> Console:
 
 
 def _grid(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for name in columns:
         numeric = name in ("Rows", "Took")
         table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
@@ -61,7 +61,8 @@ def _told(made: Plan) -> str:
     if not counts:
         return "No table is selected: see profiling.tables in the configuration."
     if set(counts) == {"skip"}:
-        return f"Nothing to do: {_tables(counts['skip'])} need no reading."
+        needs = "needs" if counts["skip"] == 1 else "need"
+        return f"Nothing to do: {_tables(counts['skip'])} {needs} no reading."
     words = {"full": "to read", "skip": "skipped", "defer": "put off"}
     return ", ".join(f"{_tables(counts[action])} {words[action]}" for action in words if counts[action]) + "."
 

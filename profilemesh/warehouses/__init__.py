@@ -55,6 +55,7 @@ def read_catalogue(config: Config, open_warehouses: Mapping[str, Warehouse]) -> 
         snapshots=snapshots,
         warehouse_types={name: warehouse.type for name, warehouse in open_warehouses.items()},
         troubles={name: found for name, found in answers.items() if isinstance(found, Trouble)},
+        hash_families={name: warehouse.hash_family for name, warehouse in open_warehouses.items()},
     )
 
 
