@@ -33,7 +33,7 @@ def normalised_url(url: str) -> str:
 
 def absolute(path: str, folder: Path) -> Path:
     """The path seen from the folder, `..` resolved and links kept."""
-    return Path(os.path.abspath(folder / Path(path).expanduser()))
+    return Path(os.path.abspath(folder / os.path.expanduser(path)))
 
 
 def sqlite_url(path: Path) -> str:
@@ -98,6 +98,7 @@ def storage_file(url: str) -> Path | None:
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file, through links of either kind, also while it does not exist."""
-    if one.exists() and other.exists():
+    try:
         return one.samefile(other)
-    return os.path.realpath(one) == os.path.realpath(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)

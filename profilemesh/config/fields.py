@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +38,7 @@ class Word(Value):
     allowed = "a text"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
-        if not isinstance(value, Text) or not value.strip():
+        if not isinstance(value, Text) or not value.strip() or "\0" in value:
             raise self.refusal()
         return str(value)
 
@@ -48,7 +47,7 @@ class Secret(Word):
     """A text that may be empty and keeps its spaces."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
-        if not isinstance(value, Text):
+        if not isinstance(value, Text) or "\0" in value:
             raise self.refusal()
         return str(value)
 
@@ -94,7 +93,7 @@ class Real(Value):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> float:
         number = _number(value)
-        if number is None or not math.isfinite(number):
+        if number is None:
             raise self.refusal()
         too_small = self.least is not None and (number < self.least or (self.open_below and number == self.least))
         if too_small or (self.most is not None and number > self.most):
@@ -121,11 +120,15 @@ def _number(value: Any) -> int | float | None:
     # YAML reads 22:30 as 1350: in sixties.
     if not isinstance(value, Text) or ":" in value or isinstance(value.value, bool):
         return None
-    if isinstance(value.value, int | float):
-        return value.value
+    number = value.value if isinstance(value.value, int | float) else _as_number(value)
+    # Past a float's reach no bound holds it, and comparing would fail.
+    return number if number is not None and abs(number) < 1e300 else None
+
+
+def _as_number(text: str) -> int | float | None:
     for reading in (int, float):
         try:
-            return reading(value)
+            return reading(text)
         except ValueError:
             continue
     return None

@@ -35,7 +35,7 @@ def find_config(explicit: str | None = None, environ: Mapping[str, str] = os.env
     """The file to load: the one named, else `PROFILEMESH_CONFIG`, else ./profilemesh.yml, which must exist."""
     named = explicit or environ.get("PROFILEMESH_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     default = Path(DEFAULT_FILE)
     if not default.exists():
         raise ConfigError(f"no {DEFAULT_FILE} in {Path.cwd()}; name a file with -c FILE or PROFILEMESH_CONFIG")

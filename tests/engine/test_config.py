@@ -196,11 +196,14 @@ incremntal:
         ("warehouses: {a: {type: trino, name: b}}", "1: warehouses.a.name: found 'b'; allowed: no `name` here"),
         ("warehouses: [a]", "1: warehouses: found a list; allowed: a mapping of names"),
         ("warehouses: {}", "1: no warehouse"),
+        ('source: {type: sqlite, filepath: "a\\0b"}', "1: source.filepath: found 'a\\x00b'; allowed: a text"),
         (SOURCE + "environment: [a]", "2: environment: found a list; allowed: a text"),
         (SOURCE + "profiling: {tables: {table: a}}", "2: profiling.tables: found a mapping; allowed: a list of"),
         (SOURCE + "profiling: {tables: [null]}", "2: profiling.tables[0]: found nothing; allowed: a mapping"),
         (SOURCE + "profiling: {default_sample_ratio: 0}", "found '0'; allowed: a number above 0 and at most 1"),
         (SOURCE + "profiling: {default_sample_ratio: .nan}", "found '.nan'; allowed: a number above 0"),
+        (SOURCE + f"profiling: {{histogram_bins: 1{'0' * 400}}}", "allowed: a whole number of at least 1"),
+        (SOURCE + "retry: {max_backoff: .inf}", "found '.inf'; allowed: a number of at least 0"),
         (SOURCE + "profiling: {compute_histograms: maybe}", "found 'maybe'; allowed: true or false"),
         (SOURCE + "profiling: {histogram_bins: 2.5}", "found '2.5'; allowed: a whole number"),
         (SOURCE + "profiling: {histogram_bins: true}", "found 'true'; allowed: a whole number"),
@@ -411,6 +414,11 @@ def test_a_storage_mapping_becomes_a_url_with_everything_escaped(load: Load) -> 
 )
 def test_postgresql_urls_name_their_driver(given: str, normalised: str) -> None:
     assert normalised_url(given) == normalised
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/a.db", "x" * 5000])
+def test_a_path_that_leads_nowhere_still_loads(load: Load, name: str) -> None:
+    assert load(f"source: {{type: sqlite, filepath: '{name}'}}").warehouses["sqlite"].filepath
 
 
 @pytest.mark.parametrize("link", [False, True])
