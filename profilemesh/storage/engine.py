@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, TimeoutError
 
 from profilemesh.errors import StorageError
 
@@ -28,15 +28,26 @@ CONNECT_SECONDS = 10
 FOR_WRITING: Mapping[str, Any] = MappingProxyType({"profilemesh_writes": True})
 FOR_READING: Mapping[str, Any] = MappingProxyType({"profilemesh_reads": True, "postgresql_readonly": True})
 
+_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg2",
+    "postgresql": "postgresql+psycopg2",
+    "postgresql+psycopg2": "postgresql+psycopg2",
+}
+
 
 def storage_url(url: str | URL) -> URL:
     """The URL with its driver named: `postgres://` and `postgresql://` mean psycopg2."""
-    parsed = sa.make_url(url)
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg2")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StorageError(f"storage must be SQLite or PostgreSQL, not {parsed.get_backend_name()!r}")
-    return parsed
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        # The message of either may quote the URL, and with it a password.
+        raise StorageError("the storage URL cannot be read; it looks like sqlite:///FILE or postgresql://...") from None
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise StorageError(f"storage must be sqlite:// or postgresql://, not {parsed.drivername}://")
+    return parsed.set(drivername=driver)
 
 
 def make_engine(url: str | URL) -> Engine:
@@ -176,4 +187,4 @@ def _postgres_trouble(error: BaseException | None) -> str | None:
         return f"{_POSTGRES_TROUBLES[code]} ({detail})"
     # psycopg2 gives no code where no connection was made, or where it was lost.
     is_connection = type(error).__name__ in ("OperationalError", "InterfaceError")
-    return f"cannot be reached ({detail})" if is_connection and code is None else None
+    return f"no connection ({detail})" if is_connection and code is None else None

@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +107,8 @@ def _copy_sqlite(path: Path | None) -> Path | None:
             source.backup(copy)
         os.replace(unfinished, target)
     except (OSError, sqlite3.Error) as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise StorageError(f"no backup could be written to {target}: {error}; nothing was changed") from error
     return target
 
@@ -122,6 +123,8 @@ def _free_name(wanted: Path) -> Path:
 
 def dump_command(url: URL) -> str:
     """The pg_dump command that backs the database up; the password is left to the prompt or ~/.pgpass."""
-    bare = url.set(drivername="postgresql", password=None).difference_update_query(["password", "sslpassword"])
+    # `URL.set` cannot take a password away.
+    bare = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    bare = bare.difference_update_query(["password", "sslpassword"])
     target = f"profilemesh-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
     return shlex.join(["pg_dump", "--format=custom", f"--file={target}", f"--dbname={bare.render_as_string()}"])

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from profilemesh.errors import StorageError
+from profilemesh.storage import Storage, runs, states
+from profilemesh.storage.models import Result, Run
+from profilemesh.storage.runs import INTERRUPTED, Metric, RunFilter
+from profilemesh.tables import TableRef
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def new_run(run_id: str = "r1", table: str = "orders", warehouse: str = "shop", **values: object) -> Run:
+    known = {"schema_name": "main", "profiled_at": NOW, "warehouse_type": "duckdb"} | values
+    return Run(run_id=run_id, dataset_name=table, warehouse=warehouse, **known)
+
+
+def start(storage: Storage, *new: Run) -> None:
+    with storage.begin() as session:
+        for run in new:
+            runs.start_run(session, run)
+
+
+def statements(storage: Storage, work: Callable[[], None]) -> int:
+    sent: list[str] = []
+
+    def note(connection: object, cursor: object, sql: str, *rest: object) -> None:
+        if not sql.startswith(("BEGIN", "PRAGMA")):
+            sent.append(sql)
+
+    event.listen(storage.engine, "before_cursor_execute", note)
+    work()
+    event.remove(storage.engine, "before_cursor_execute", note)
+    return len(sent)
+
+
+def test_a_run_goes_from_running_to_success_with_all_it_holds(storage: Storage) -> None:
+    run = new_run()
+    start(storage, run)
+    run.row_count, run.statements = np.int64(2**62), [{"sql": "SELECT '\0'", "seconds": float("nan"), "rows": 1}]
+    with storage.begin() as session:
+        runs.finish_run(session, run)
+    with storage.read() as session:
+        kept = session.scalars(sa.select(Run)).one()
+    assert (kept.status, kept.row_count, kept.profiled_at, kept.error) == ("success", 2**62, NOW, None)
+    assert kept.statements == [{"sql": "SELECT '\u2400'", "seconds": None, "rows": 1}]
+
+
+def test_a_run_can_end_in_the_session_that_started_it(storage: Storage) -> None:
+    run = new_run()
+    with storage.begin() as session:
+        runs.start_run(session, run)
+        runs.finish_run(session, run)
+    with storage.read() as session:
+        assert session.scalars(sa.select(Run.status)).all() == ["success"]
+
+
+def test_a_failed_run_keeps_its_error_and_no_success_follows(storage: Storage) -> None:
+    run = new_run()
+    start(storage, run)
+    with storage.begin() as session:
+        runs.fail_run(session, run, "no such table", "Traceback ...")
+    with pytest.raises(StorageError, match="run r1 of shop.main.orders is not running any more"):
+        with storage.begin() as session:
+            runs.finish_run(session, run)
+    with storage.read() as session:
+        kept = session.scalars(sa.select(Run)).one()
+        assert (kept.status, kept.error, kept.error_trace) == ("failed", "no such table", "Traceback ...")
+
+
+def test_orphaned_runs_of_one_table_are_marked_interrupted(storage: Storage) -> None:
+    start(storage, new_run("r1"), new_run("r2", "items"), new_run("r3", warehouse="other"))
+    with storage.begin() as session:
+        assert runs.interrupted(session, TableRef("shop", "main", "orders")) == 1
+        assert runs.interrupted(session, TableRef("shop", "main", "orders")) == 0
+    with storage.read() as session:
+        told = session.execute(sa.select(Run.run_id, Run.status, Run.error).order_by(Run.run_id)).all()
+    assert told == [("r1", "failed", INTERRUPTED), ("r2", "running", None), ("r3", "running", None)]
+
+
+def test_a_thousand_metrics_are_one_executemany(storage: Storage) -> None:
+    run = new_run()
+    start(storage, run)
+    metrics = [Metric("id", f"metric_{n}", str(n), n, "BIGINT") for n in range(1000)]
+    with storage.begin() as session:
+        sent = statements(storage, lambda: runs.save_results(session, run, metrics))
+    with storage.read() as session:
+        assert session.scalar(sa.select(sa.func.sum(Result.metric_number))) == sum(range(1000))
+    assert sent <= 2  # psycopg2 sends 1,000 rows a statement, SQLite all in one executemany
+
+
+def test_no_metrics_are_no_statement(storage: Storage) -> None:
+    run = new_run()
+    start(storage, run)
+    with storage.begin() as session:
+        assert statements(storage, lambda: runs.save_results(session, run, [])) == 0
+
+
+def test_listing_is_newest_first_without_ties(storage: Storage) -> None:
+    older = NOW - timedelta(days=1)
+    start(storage, new_run("b", "x"), new_run("a"), new_run("b", "y"), new_run("c", profiled_at=older))
+    with storage.read() as session:
+        listed = [(run.run_id, run.dataset_name) for run in session.scalars(runs.listing())]
+    assert listed == [("b", "y"), ("b", "x"), ("a", "orders"), ("c", "orders")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (RunFilter(), {"a", "b", "c"}),
+        (RunFilter(warehouse="shop"), {"a", "b"}),
+        (RunFilter(warehouse="sqlite"), {"c"}),
+        (RunFilter(table="items"), {"b"}),
+        (RunFilter(schema="public"), {"c"}),
+        (RunFilter(statuses=("failed", "success")), set()),
+        (RunFilter(statuses=("running",)), {"a", "b", "c"}),
+        (RunFilter(environment="synthetic"), {"b"}),
+        (RunFilter(since=NOW), {"a", "b"}),
+        (RunFilter(table="ite\0ms"), set()),
+    ],
+)
+def test_listing_filters(storage: Storage, wanted: RunFilter, found: set[str]) -> None:
+    older = {"schema_name": "public", "warehouse_type": "sqlite", "profiled_at": NOW - timedelta(days=1)}
+    start(
+        storage,
+        new_run("a"),
+        new_run("b", "items", environment="synthetic"),
+        new_run("c", warehouse="other", **older),
+    )
+    with storage.read() as session:
+        assert {run.run_id for run in session.scalars(runs.listing(wanted))} == found
+
+
+def test_latest_runs_gives_one_per_table_even_where_runs_share_an_id(storage: Storage) -> None:
+    start(
+        storage,
+        new_run("r9", profiled_at=NOW - timedelta(days=1)),
+        new_run("r1"),
+        new_run("r1", "items"),
+        new_run("r2", "items", warehouse="other"),
+    )
+    orders, items = TableRef("shop", "main", "orders"), TableRef("shop", "main", "items")
+    with storage.begin() as session:
+        for table in (orders, items, TableRef("shop", "main", "never")):
+            states.claim(session, table, "x:1:1:1", NOW, timedelta(minutes=1))
+    with storage.read() as session:
+        latest = runs.latest_runs(session)
+    assert {table: (run.run_id, run.dataset_name) for table, run in latest.items()} == {
+        orders: ("r1", "orders"),
+        items: ("r1", "items"),
+    }
+
+
+def test_a_process_killed_before_its_commit_leaves_the_old_truth(storage: Storage, storage_url: str, actor) -> None:
+    start(storage, new_run())
+    process = actor("stop_before_commit", storage_url)
+    assert process.stdout.readline() == "written\n"
+    process.kill()
+    process.wait()
+    with storage.begin() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Result)) == 0
+        assert session.execute(sa.select(Run.status, Run.row_count)).all() == [("running", None)]
+        assert runs.interrupted(session, TableRef("shop", "main", "orders")) == 1

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from profilemesh.errors import StorageError, StorageOutdated
+from profilemesh.storage import Base, open_storage
+from profilemesh.storage.engine import make_engine
+from profilemesh.storage.schema import VERSION_TABLE, current_revision, has_our_tables, needed_revision
+from profilemesh.storage.upgrade import dump_command, upgrade
+
+PHASE1 = """
+CREATE TABLE profilemesh_runs (run_id VARCHAR(36) PRIMARY KEY, dataset_name VARCHAR(255), schema_name VARCHAR(255),
+ profiled_at TIMESTAMP, environment VARCHAR(50), status VARCHAR(20), row_count INTEGER, column_count INTEGER)
+"""
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def standing(url: str) -> tuple[bool, str | None]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        found = has_our_tables(connection), current_revision(connection)
+    engine.dispose()
+    return found
+
+
+def test_the_migrated_schema_is_the_models(storage_url: str) -> None:
+    upgrade(storage_url)
+    engine = make_engine(storage_url)
+    with engine.connect() as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
+    engine.dispose()
+
+
+def test_upgrade_is_idempotent(storage_url: str) -> None:
+    assert upgrade(storage_url).from_revision is None
+    again = upgrade(storage_url)
+    assert (again.changed, again.backup, again.command) == (False, None, None)
+    open_storage(storage_url).close()
+
+
+def test_an_empty_database_needs_no_backup(storage_url: str) -> None:
+    report = upgrade(storage_url)
+    assert (report.backup, report.command, report.to_revision) == (None, None, needed_revision())
+
+
+def test_a_file_with_tables_is_copied_first_and_as_private(tmp_path: Path) -> None:
+    path = tmp_path / "100% real.db"
+    execute(f"sqlite:///{path}", "CREATE TABLE theirs (x)", "INSERT INTO theirs VALUES (42)")
+    path.chmod(0o600)
+    backup = upgrade(f"sqlite:///{path}").backup
+    assert backup is not None and backup.name.startswith("100% real.db.backup-20")
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(backup)) as copy:
+        assert copy.execute("SELECT x FROM theirs").fetchall() == [(42,)]
+        assert copy.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+
+
+def test_backups_of_one_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'p.db'}"
+    execute(url, "CREATE TABLE theirs (x)")
+    made = set()
+    for _ in range(3):
+        made.add(upgrade(url).backup)
+        execute(url, *(f"DROP TABLE {table}" for table in (*Base.metadata.tables, VERSION_TABLE)))
+    assert len(made) == 3
+
+
+def test_no_backup_if_not_wanted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'p.db'}"
+    execute(url, "CREATE TABLE theirs (x)")
+    assert upgrade(url, backup=False).backup is None
+    assert not list(tmp_path.glob("*.backup-*"))
+
+
+def test_postgres_with_tables_gets_the_dump_command(postgres_url: str) -> None:
+    execute(postgres_url, "CREATE TABLE theirs (x integer)")
+    command = upgrade(postgres_url).command
+    assert command is not None and command.startswith("pg_dump --format=custom --file=profilemesh-20")
+
+
+def test_the_dump_command_has_no_password() -> None:
+    command = dump_command(sa.make_url("postgresql+psycopg2://me:secret@db:5433/pm?password=secret&sslmode=require"))
+    assert command.endswith("'--dbname=postgresql://me@db:5433/pm?sslmode=require'")
+
+
+def test_a_phase1_database_is_refused_and_left_as_it_was(storage_url: str) -> None:
+    execute(storage_url, PHASE1, "INSERT INTO profilemesh_runs (run_id) VALUES ('run_1a2b3c4d5e6f')")
+    with pytest.raises(StorageError, match="adoption of such a database is not supported by this version yet"):
+        upgrade(storage_url)
+    with pytest.raises(StorageOutdated, match="has an older schema"):
+        open_storage(storage_url)
+    engine = make_engine(storage_url)
+    with engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == ["profilemesh_runs"]
+        assert connection.exec_driver_sql("SELECT run_id FROM profilemesh_runs").scalar() == "run_1a2b3c4d5e6f"
+    engine.dispose()
+
+
+def test_our_tables_without_a_revision_are_refused(storage_url: str) -> None:
+    upgrade(storage_url)
+    execute(storage_url, f"DROP TABLE {VERSION_TABLE}")
+    with pytest.raises(StorageError, match="of no known revision; nothing was changed"):
+        upgrade(storage_url)
+
+
+def test_an_upgrade_killed_at_any_statement_leaves_nothing_and_the_next_one_ends_well(storage_url: str, actor) -> None:
+    for statement in ("2", "7", "13", "14"):
+        process = actor("upgrade_and_die", storage_url, statement)
+        assert process.communicate()[0] == ""
+        assert process.returncode == -9
+        assert standing(storage_url) == (False, None)
+    assert upgrade(storage_url).changed
+    assert standing(storage_url) == (True, needed_revision())
+
+
+def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(storage_url: str, actor) -> None:
+    processes = [actor("upgrade_when_told", storage_url) for _ in range(2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sorted(process.stdout.readline() for process in processes) == ["changed\n", "nothing to do\n"]
+
+
+def test_a_failed_backup_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ("p" * 225 + ".db")
+    execute(f"sqlite:///{path}", "CREATE TABLE theirs (x)")
+    with pytest.raises(StorageError, match="no backup could be written .* nothing was changed"):
+        upgrade(f"sqlite:///{path}")
+    assert standing(f"sqlite:///{path}") == (False, None)
+    assert not [name for name in os.listdir(tmp_path) if "unfinished" in name]
