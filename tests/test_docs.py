@@ -1,0 +1,36 @@
+"""The docs say what the code says: a thing without its heading fails."""
+
+from pathlib import Path
+
+import pytest
+
+from profilemesh.planning.decisions import Reason
+from profilemesh.profiling.metrics import CATALOGUE, Metric
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+def test_every_metric_has_its_heading_and_its_mark(metric: Metric) -> None:
+    mark = " †" if metric.reveals else ""
+    assert f"\n### `{metric.name}`{mark}\n" in text("metrics.md")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_its_heading_and_a_meaning(reason: Reason) -> None:
+    assert f"\n### `{reason}`\n" in text("planning.md")
+    assert reason.meaning
+
+
+def test_no_documented_reason_or_metric_is_unknown() -> None:
+    documented = [
+        line.split("`")[1]
+        for name in ("metrics.md", "planning.md")
+        for line in text(name).splitlines()
+        if line.startswith("### `")
+    ]
+    assert set(documented) == {metric.name for metric in CATALOGUE} | {reason.value for reason in Reason}
