@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from profilemesh.tables import Column, TableRef
@@ -23,6 +24,7 @@ class Snapshot:
 
     `token` is an opaque text that differs whenever the data may differ; None where the warehouse offers none.
     `doubt` says in a sentence why the confidence is not exact. Estimates are None when unknown.
+    The token knows of all that was committed before `verified_as_of`; None is the moment of the look.
     """
 
     table: TableRef
@@ -33,6 +35,7 @@ class Snapshot:
     rows_estimate: int | None = None
     bytes_estimate: int | None = None
     is_view: bool = False
+    verified_as_of: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ class Form(StrEnum):
     """What a streamed column looks like when it arrives in the embedded engine."""
 
     NATIVE = "native"  # its own Arrow type: int, double, bool, date, time, timestamp in UTC, text, bytes
-    NUMBER_TEXT = "number_text"  # plain decimal digits, or NaN, Infinity, -Infinity; no exponent, no trailing zeros
+    # Plain decimal digits without exponent, or NaN, Infinity, -Infinity. Equal numbers are equal texts: either no text
+    # has trailing zeros, or all have the column's declared number of decimals.
+    NUMBER_TEXT = "number_text"
     TIME_TEXT = "time_text"  # ISO 8601 text of a date, time or timestamp
     SECONDS = "seconds"  # a double: the length of an interval
 

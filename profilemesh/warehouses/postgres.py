@@ -1,0 +1,273 @@
+"""PostgreSQL, streamed: the catalogue through psycopg2 in a transaction of its own, rows through ADBC as Arrow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg2
+import pyarrow as pa
+import sqlalchemy as sa
+from psycopg2.extensions import make_dsn
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from profilemesh.config.model import Strategy
+from profilemesh.errors import (
+    PermissionDenied,
+    ScanCancelled,
+    StatementFailed,
+    StatementTimeout,
+    TableMissing,
+    WarehouseError,
+    WarehouseUnreachable,
+)
+from profilemesh.planning.snapshots import Snapshot
+from profilemesh.tables import Column, TableRef
+from profilemesh.warehouses import postgres_catalogue as look
+from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.postgres_readings import reading_of
+
+_CONNECT_SECONDS = 10
+_NAME_BYTES = 63
+
+
+class PostgresScan(Scan):
+    """One read-only REPEATABLE READ transaction, in which the table is locked against TRUNCATE and DROP first.
+
+    Without the lock a TRUNCATE that commits between the transaction's snapshot and its first read shows zero rows.
+    """
+
+    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+    def __init__(self, warehouse: PostgresWarehouse, table: TableRef) -> None:
+        super().__init__()
+        self._warehouse = warehouse
+        self._subject = f"table {table}"
+        self._cancelled = False
+        self._running: adbc.Cursor | None = None
+        with self._mapped():
+            self._connection = adbc.connect(warehouse.dsn(str(table)))
+        try:
+            self._lock(table)
+        except WarehouseError:
+            self.close()
+            raise
+
+    def _lock(self, table: TableRef) -> None:
+        quote = self.dialect.identifier_preparer.quote_identifier
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {quote(table.schema)}.{quote(table.name)} IN ACCESS SHARE MODE")
+        except adbc.Error as error:
+            # Not lockable: a materialised view, or a table of which the role may read some columns only.
+            if error.sqlstate not in ("42809", "42501"):
+                raise self._translated(error) from error
+            self._connection.rollback()
+
+    def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[tuple[Any, ...]]:
+        with self._sent(statement) as (sent, cursor):
+            rows = [tuple(row) for row in cursor.fetchall()]
+            sent.rows = len(rows)
+        return rows
+
+    def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
+        with self._sent(statement) as (sent, cursor):
+            for batch in cursor.fetch_record_batch():
+                self._stop_if_asked()
+                sent.rows += batch.num_rows
+                yield batch
+
+    @contextmanager
+    def _sent(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[tuple[SentStatement, adbc.Cursor]]:
+        sent = SentStatement(
+            str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True})), 0.0, 0
+        )
+        self.statements.append(sent)
+        started = time.monotonic()
+        try:
+            with self._mapped(), self._connection.cursor() as cursor:
+                self._running = cursor
+                self._stop_if_asked()
+                cursor.execute(sql)
+                yield sent, cursor
+        finally:
+            self._running = None
+            sent.seconds = time.monotonic() - started
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        running = self._running
+        if running is not None:
+            # It may end at this very moment; then there is nothing to cancel.
+            with suppress(adbc.Error):
+                running.adbc_cancel()
+
+    def close(self) -> None:
+        with suppress(adbc.Error):
+            self._connection.rollback()
+        self._connection.close()
+
+    def _stop_if_asked(self) -> None:
+        if self._cancelled:
+            raise ScanCancelled(f"{self._subject}: the scan was stopped")
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except (adbc.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: adbc.Error | OSError) -> WarehouseError:
+        if self._cancelled:
+            return ScanCancelled(f"{self._subject}: the scan was stopped")
+        return self._warehouse.translated(str(error), getattr(error, "sqlstate", None), self._subject)
+
+
+@dataclass
+class PostgresWarehouse(Warehouse):
+    type: ClassVar[str] = "postgres"
+    default_strategy: ClassVar[Strategy] = "stream"
+
+    _rows_hidden: dict[TableRef, bool] = field(default_factory=dict, init=False, repr=False)
+
+    def dsn(self, tag: str) -> str:
+        """The libpq connection string of a read-only session in UTC that is named after `tag`. It has the password."""
+        extra = {key: str(value) for key, value in self.config.extra_params.items()}
+        timeout_ms = max(1, round(self.execution.statement_timeout_seconds * 1000))
+        settings = (
+            f"-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read "
+            f"-c statement_timeout={timeout_ms} -c TimeZone=UTC {extra.pop('options', '')}"
+        )
+        known = {
+            "host": self.config.host,
+            "port": self.config.port,
+            "dbname": self.config.database,
+            "user": self.config.username,
+            "password": self.config.password,
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": f"profilemesh {tag}".encode("ascii", "replace")[:_NAME_BYTES].decode(),
+            "client_encoding": "UTF8",
+        }
+        given = {key: value for key, value in known.items() if value is not None}
+        dsn: str = make_dsn(**{**given, **extra, "options": settings.strip()})
+        return dsn
+
+    def catalogue(self) -> tuple[Snapshot, ...]:
+        facts, leaves, roots = self._look()
+        self._rows_hidden = {root.table: root.rows_hidden for root in roots}
+        return tuple(look.snapshot(facts, root, leaves.get(root.oid, [])) for root in roots)
+
+    def _look(self) -> tuple[look.Facts, Any, list[look.Root]]:
+        with self._transaction() as cursor:
+            cursor.execute(look.FACTS)
+            facts = look.Facts(*cursor.fetchone())
+            cursor.execute(look.LEAVES)
+            leaves = look.leaves_by_root(cursor.fetchall())
+            cursor.execute(look.COLUMNS)
+            return facts, leaves, look.roots(self.name, cursor.fetchall())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """A fresh connection and transaction: statistics are cached inside one."""
+        try:
+            connection = psycopg2.connect(self.dsn(f"{self.name} catalogue"))
+            try:
+                with connection, connection.cursor() as cursor:
+                    yield cursor
+            finally:
+                connection.close()
+        except psycopg2.Error as error:
+            raise self.translated(str(error), error.pgcode, f"warehouse {self.name}") from error
+
+    def open_scan(self, table: TableRef) -> PostgresScan:
+        return PostgresScan(self, table)
+
+    def reading(self, column: Column) -> Reading:
+        return reading_of(column)
+
+    def hidden_rows_doubt(self, table: TableRef) -> str | None:
+        if table not in self._rows_hidden:
+            self.catalogue()
+        if not self._rows_hidden.get(table):
+            return None
+        return "row-level security is active for this role: the profile tells of the rows it may see"
+
+    def check(self) -> Iterator[CheckResult]:
+        try:
+            facts, leaves, roots = self._look()
+        except WarehouseError as error:
+            yield CheckResult(self.name, False, str(error), "see the message")
+            return
+        yield CheckResult(self.name, True, f"connected as {facts.role}, read-only: {len(roots)} tables")
+        doubt = facts.doubt()
+        if doubt:
+            remedy = "connect to the primary" if facts.is_standby else "set track_counts = on everywhere"
+            yield CheckResult(self.name, False, f"{doubt}: every tick reads every table", remedy)
+        if not facts.sees_sessions:
+            yield CheckResult(
+                self.name,
+                False,
+                "other roles' sessions cannot be seen: a change may be noticed a tick late while its session is busy",
+                f'GRANT pg_read_all_stats TO "{facts.role}"',
+            )
+        for root in roots:
+            yield from _table_findings(look.snapshot(facts, root, leaves.get(root.oid, [])), root, facts)
+
+    def translated(self, text: str, sqlstate: str | None, subject: str) -> WarehouseError:
+        """A driver's error as one of ours, without the password."""
+        password = self.config.password
+        clean = text.replace(password, "***") if password else text
+        line = " ".join(clean.split("\n\nQuery was")[0].split())
+        return _error(sqlstate or "", line, subject, self.execution.statement_timeout_seconds)
+
+
+def _table_findings(snapshot: Snapshot, root: look.Root, facts: look.Facts) -> Iterator[CheckResult]:
+    table = root.table
+    if not root.readable:
+        remedy = f'GRANT SELECT ON "{table.schema}"."{table.name}" TO "{facts.role}"'
+        yield CheckResult(str(table), False, f"role {facts.role} may not read it", remedy)
+    elif snapshot.doubt and snapshot.doubt != facts.doubt():
+        remedy = "profile its base tables instead" if snapshot.is_view else "none; exclude it if that costs too much"
+        yield CheckResult(str(table), False, f"{snapshot.doubt}: every tick reads it", remedy)
+
+
+def _error(sqlstate: str, line: str, subject: str, timeout_seconds: float) -> WarehouseError:
+    if sqlstate == "55P03" or "statement timeout" in line:
+        return StatementTimeout(
+            f"{subject}: the statement ran longer than {timeout_seconds:g} s; "
+            "raise execution.statement_timeout_seconds or profile fewer columns"
+        )
+    if sqlstate in ("42P01", "3F000"):
+        return TableMissing(f"{subject}: it is not there any more ({line})")
+    if sqlstate == "42501":
+        return PermissionDenied(f"{subject}: this role may not read it; grant SELECT on it ({line})")
+    if (
+        sqlstate[:2] in ("28", "3D")
+        or _says(line, "authentication failed", "does not exist", "no password")
+        and ("FATAL" in line or "failed:" in line)
+    ):
+        return Misconfigured(f"{subject}: the server refused the login; check user, password and database ({line})")
+    if sqlstate[:2] in ("08", "57") and sqlstate != "57014" or _says(line, *_LOST):
+        return WarehouseUnreachable(f"{subject}: no connection, or it was lost; check host and port ({line})")
+    return StatementFailed(f"{subject}: {line}")
+
+
+_LOST = (
+    "Failed to connect",
+    "connection to server",
+    "could not translate host name",
+    "no connection to the server",
+    "server closed the connection",
+    "terminating connection",
+    "SSL",
+    "timeout expired",
+)
+
+
+def _says(line: str, *phrases: str) -> bool:
+    return any(phrase in line for phrase in phrases)
