@@ -1,0 +1,40 @@
+"""The web face: `create_app()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from flask import Flask
+
+from app import api, errors, extensions, formats, links, security, storage
+from app.api import root as root_api
+from app.api import runs as runs_api
+from app.pages import runs, tables
+from app.settings import read_settings, storage_url
+
+
+def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
+    """Settings come from the environment and `.env`, or from the mapping alone when one is given.
+
+    Raises ConfigError, naming the setting, before anything is served.
+    """
+    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app.config.update(read_settings(settings))
+    app.config["SQLALCHEMY_DATABASE_URI"] = storage_url(app.config)
+    app.config.update(API_TITLE="ProfileMesh", API_VERSION=version("profilemesh"))
+    app.url_map.strict_slashes = True
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    formats.init_app(app)
+    links.init_app(app)
+    extensions.init_app(app)
+    security.init_app(app)
+    api.init_app(app)
+    storage.init_app(app)
+    extensions.api.register_blueprint(root_api.blueprint)
+    extensions.api.register_blueprint(runs_api.blueprint)
+    for pages in (runs.pages, tables.pages):
+        app.register_blueprint(pages)
+    errors.init_app(app)
+    return app

@@ -1,0 +1,208 @@
+"""Small pictures as SVG: pure functions of numbers. Classes take their colours from the stylesheets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from app.numerals import compact
+
+Values = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One bar of a stacked chart: its label, its tip, and (class, value) from the bottom up."""
+
+    label: str
+    tip: str
+    parts: tuple[tuple[str, int], ...]
+
+    @property
+    def height(self) -> int:
+        return sum(value for _, value in self.parts)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One point of a line: what it is, told in a tip."""
+
+    value: float | None
+    tip: str
+
+
+def spark(values: Values, label: str = "", width: int = 72, height: int = 28) -> Markup:
+    """A line without axes; gaps stay gaps. Empty below two known values."""
+    known = [v for v in values if v is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, span = min(known), (max(known) - min(known)) or 1
+    step = (width - 5) / (len(values) - 1)
+    middle = max(known) == min(known)
+
+    def place(i: int, v: float) -> tuple[float, float]:
+        return 2 + i * step, height / 2 if middle else height - 3 - (v - low) / span * (height - 6)
+
+    runs = _unbroken([None if v is None else place(i, v) for i, v in enumerate(values)])
+    parts = []
+    for run in runs:
+        line = _points(run)
+        if len(run) > 1:
+            parts.append(f'<polygon points="{run[0][0]:.1f},{height} {line} {run[-1][0]:.1f},{height}"/>')
+        parts.append(f'<polyline points="{line}"/>')
+    x, y = runs[-1][-1]
+    parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>')
+    return _svg("spark", width, height, parts, label)
+
+
+def histogram(counts: Sequence[float], label: str = "", width: int = 112, height: int = 30) -> Markup:
+    """Bars from the ground; a bin that holds anything at all can be seen."""
+    top = max(counts, default=0)
+    if top <= 0:
+        return Markup("")
+    bar = width / len(counts)
+    gap = 1 if bar > 3 else 0.3
+    parts = [
+        f'<rect x="{i * bar:.2f}" y="{height - h:.2f}" width="{bar - gap:.2f}" height="{h:.2f}"/>'
+        for i, count in enumerate(counts)
+        if (h := max(count / top * height, 1.2) if count > 0 else 0)
+    ]
+    ground = f'<line class="ground" x1="0" x2="{width}" y1="{height - 0.25}" y2="{height - 0.25}"/>'
+    return _svg("hist", width, height, [ground, *parts], label)
+
+
+def share(percent: float | None, width: int = 70, height: int = 6) -> Markup:
+    """A bar from 0 to 100; more than nothing can always be seen. `height` is its own."""
+    if percent is None:
+        return Markup("")
+    filled = 0.0 if percent <= 0 else min(max(percent / 100 * width, 1.5), width)
+    level = "high" if percent >= 50 else "some"
+    parts = [
+        f'<rect class="rest" width="{width}" height="{height}" rx="3"/>',
+        f'<rect class="{level}" width="{filled:.1f}" height="{height}" rx="{min(3, filled / 2):.1f}"/>',
+    ]
+    return _svg("share", width, height, parts)
+
+
+def stacked(stacks: Sequence[Stack], label: str, width: int = 640, height: int = 230) -> Markup:
+    """Bars of whole numbers, one per stack, with a scale; `label` is the text alternative."""
+    left, ground = 30, height - 20
+    scale = scale_to(max((s.height for s in stacks), default=0), whole=True)
+    tall = ground - 10
+    parts = _grid(scale, left, width, ground, tall)
+    bar = (width - left) / max(len(stacks), 1)
+    every = math.ceil(len(stacks) / 6)
+    for i, stack in enumerate(stacks):
+        x = left + i * bar
+        parts.append(_bar(stack, x, bar, ground, tall / scale[-1]))
+        from_end = len(stacks) - 1 - i
+        if from_end % every == 0 and i >= every / 2:
+            parts.append(_below(x + bar / 2, height, stack.label, last=from_end == 0, width=width))
+    return _chart(parts, width, height, label)
+
+
+def _bar(stack: Stack, x: float, bar: float, ground: float, unit: float) -> str:
+    parts, y = [], ground
+    for name, value in stack.parts:
+        if value:
+            high = value * unit
+            y -= high
+            parts.append(
+                f'<rect class="{name}" x="{x + bar * 0.18:.1f}" y="{y:.1f}" width="{bar * 0.64:.1f}" '
+                f'height="{max(high - 0.6, 0.6):.1f}" rx="1"/>'
+            )
+    # The whole column answers to the pointer, not only what is filled.
+    hit = f'<rect class="hit" x="{x:.1f}" y="10" width="{bar:.1f}" height="{ground - 10:.1f}"/>'
+    return f"<g><title>{escape(stack.tip)}</title>{hit}{''.join(parts)}</g>"
+
+
+def line(
+    marks: Sequence[Mark], labels: Sequence[str], label: str, unit: str = "", width: int = 640, height: int = 190
+) -> Markup:
+    """A line over equal steps with a scale from 0; `labels` stand below, first to last. Gaps stay gaps."""
+    known = [m.value for m in marks if m.value is not None]
+    if not known:
+        return Markup("")
+    left, ground = 44, height - 20
+    tall, wide = ground - 10, width - 44 - 10
+    scale = scale_to(max(known), whole=not unit)
+    step = wide / max(len(marks) - 1, 1)
+    start = left + (wide / 2 if len(marks) == 1 else 0)
+    places = [
+        None if m.value is None else (start + i * step, ground - m.value / scale[-1] * tall)
+        for i, m in enumerate(marks)
+    ]
+    parts = _grid(scale, left, width, ground, tall, unit)
+    for run in _unbroken(places):
+        points = _points(run)
+        if len(run) > 1:
+            parts.append(f'<polygon points="{run[0][0]:.1f},{ground} {points} {run[-1][0]:.1f},{ground}"/>')
+        parts.append(f'<polyline points="{points}"/>')
+    for place, mark in zip(places, marks, strict=True):
+        if place:
+            parts.append(
+                f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="2.5"><title>{escape(mark.tip)}</title></circle>'
+            )
+    parts += [
+        _below(left + wide * i / max(len(labels) - 1, 1), height, text, last=i == len(labels) - 1 > 0, width=width)
+        for i, text in enumerate(labels)
+    ]
+    return _chart(parts, width, height, label, "trend")
+
+
+def scale_to(top: float, whole: bool = False) -> list[float]:
+    """Three to six round steps from 0 to at least `top`."""
+    if top <= 0:
+        return [0, 1]
+    raw = top / 4
+    size = 10 ** math.floor(math.log10(raw))
+    step = next(m * size for m in (1, 2, 2.5, 5, 10) if m * size >= raw)
+    if whole:
+        step = max(math.ceil(step), 1)
+    return [i * step for i in range(math.ceil(top / step - 1e-9) + 1)]
+
+
+def _grid(scale: Sequence[float], left: int, width: int, ground: float, tall: float, unit: str = "") -> list[str]:
+    parts = []
+    for value in scale:
+        y = ground - value / scale[-1] * tall
+        parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="tick end" x="{left - 6}" y="{y + 3:.1f}">{compact(value)}{unit}</text>')
+    return parts
+
+
+def _below(x: float, height: float, text: str, last: bool, width: int) -> str:
+    name, at = ("end", width) if last else ("mid", x)
+    return f'<text class="tick {name}" x="{at:.1f}" y="{height - 5}">{escape(text)}</text>'
+
+
+def _unbroken(places: Iterable[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for place in places:
+        if place is None:
+            runs.append([])
+        else:
+            runs[-1].append(place)
+    return [run for run in runs if run]
+
+
+def _points(places: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+
+
+def _chart(parts: Iterable[str], width: int, height: int, label: str, name: str = "bars") -> Markup:
+    inside = "".join(parts)
+    return Markup(
+        f'<svg class="chart {name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+        f"{inside}</svg>"
+    )
+
+
+def _svg(name: str, width: int, height: int, parts: Iterable[str], label: str = "") -> Markup:
+    told = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    tip = f"<title>{escape(label)}</title>" if label else ""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return Markup(f'<svg class="{name}" {size} {told}>{tip}{"".join(parts)}</svg>')

@@ -1,0 +1,91 @@
+"""Exception -> status -> page, fragment or problem JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, make_response, render_template
+from htmx_flask import request
+from sqlalchemy.exc import DBAPIError, TimeoutError
+from werkzeug.exceptions import HTTPException
+
+from app.storage import trouble
+from profilemesh.errors import StorageOutdated
+
+ADVICE = {
+    404: "It may have been pruned, or the address is mistyped.",
+    405: "This address is for reading.",
+    422: "Change or remove what is named below.",
+    429: "Wait a moment, then try again.",
+    500: "That is our fault. The server's log has the reason.",
+    503: "Try again in a moment; if it stays, look at the server's log.",
+}
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, show_http_error)
+    app.register_error_handler(StorageOutdated, show_outdated)
+    app.register_error_handler(DBAPIError, show_database_error)
+    app.register_error_handler(TimeoutError, show_database_error)
+
+
+def show_http_error(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error
+    data: dict[str, Any] = getattr(error, "data", None) or {}
+    fields = data.get("messages", {}).get("query") if error.code == 422 else None
+    headers = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type", "location")]
+    detail = _sentence(fields) if fields else data.get("message") or error.description or error.name
+    return answer(error.code, error.name, detail, fields, headers)
+
+
+def show_outdated(error: StorageOutdated) -> Response:
+    return answer(503, "Storage is out of date", str(error), headers=[("Retry-After", "30")])
+
+
+def show_database_error(error: Exception) -> Response:
+    cause = trouble(error)
+    if cause is None:
+        raise error
+    current_app.logger.error("storage: %s", cause)
+    # The cause may name hosts and files: it is for the log, not for whoever asks.
+    return answer(
+        503, "Storage is not available", "The storage database does not answer.", headers=[("Retry-After", "10")]
+    )
+
+
+def answer(
+    status: int,
+    title: str,
+    detail: str,
+    fields: dict[str, list[str]] | None = None,
+    headers: list[tuple[str, str]] | None = None,
+) -> Response:
+    """The error as its reader wants it."""
+    if _wants_json():
+        body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        content = orjson.dumps(body | ({"errors": fields} if fields else {}))
+        response = Response(content, status, content_type="application/problem+json")
+    else:
+        template = "_error.html" if request.htmx else "error.html"
+        shown = {"status": status, "title": title, "detail": detail, "fields": fields, "advice": ADVICE.get(status)}
+        response = make_response(render_template(template, **shown), status)
+    response.headers.extend(headers or [])
+    return response
+
+
+def _wants_json() -> bool:
+    if request.path == "/" or request.path == "/openapi.json":
+        return not prefers_html()
+    return request.path == "/api" or request.path.startswith("/api/")
+
+
+def prefers_html() -> bool:
+    """Browsers name text/html before anything else; programs name JSON, everything, or nothing."""
+    wanted = request.accept_mimetypes
+    return bool(request.htmx) or wanted["text/html"] > wanted["application/json"]
+
+
+def _sentence(fields: dict[str, list[str]]) -> str:
+    return " ".join(f"{name}: {' '.join(said)}" for name, said in fields.items())

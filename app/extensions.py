@@ -1,0 +1,70 @@
+"""The extensions: made here, configured by `init_app`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask_cors import CORS
+from flask_smorest import Api
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from htmx_flask import Htmx
+from sqlalchemy.engine import Engine
+
+from app.schemas.problems import ProblemSchema
+from profilemesh.storage.engine import make_engine
+from profilemesh.storage.models import Base
+
+EXPOSED = ["X-Total-Count", "Link", "ETag", "Content-Disposition", "Retry-After"]
+OPENAPI = {
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/",
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "OPENAPI_SWAGGER_UI_PATH": "/docs",
+    "OPENAPI_SWAGGER_UI_URL": "/static/vendor/swagger-ui@5.35.0/",
+    "OPENAPI_REDOC_PATH": "/redoc",
+    "OPENAPI_REDOC_URL": "/static/vendor/redoc@2.5.4/redoc.standalone.js",
+    "API_SPEC_OPTIONS": {
+        "info": {
+            "description": "What is in the tables of your warehouses, and how it changes.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        }
+    },
+}
+
+
+class ProblemApi(Api):
+    """smorest, with errors left to `app.errors` and documented as they are: application/problem+json."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_error_handlers(self) -> None:
+        """The app-wide handler would answer a page's 404 with JSON."""
+
+
+class Storage(SQLAlchemy):
+    """Flask-SQLAlchemy over the engine's own tables, connected as the engine connects."""
+
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
+        return make_engine(options["url"])
+
+
+db = Storage(metadata=Base.metadata)
+api = ProblemApi()
+csrf = CSRFProtect()
+cors = CORS()
+htmx = Htmx()
+
+
+def init_app(app: Flask) -> None:
+    app.config.from_mapping(OPENAPI)
+    db.init_app(app)
+    api.init_app(app)
+    csrf.init_app(app)
+    cors.init_app(app, resources={r"/(api(/.*)?|openapi\.json)?": cors_options(app.config["CORS_ORIGINS"])})
+    htmx.init_app(app)
+
+
+def cors_options(origins: list[str]) -> dict[str, Any]:
+    return {"origins": origins, "expose_headers": EXPOSED, "methods": ["GET", "HEAD", "OPTIONS"], "max_age": 600}

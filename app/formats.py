@@ -1,0 +1,90 @@
+"""How values are written on a page: short where they stand, exact in the tip, a dash when unknown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from app import charts, numerals, pictures, words
+from app.numerals import DASH, Number, compact, exact
+from app.queries.profiles import ColumnProfile
+
+
+def init_app(app: Flask) -> None:
+    for format_number in (compact, exact, numerals.number, numerals.percent, numerals.change, numerals.duration):
+        app.add_template_filter(format_number)
+    for tell in (
+        words.reason,
+        words.action,
+        words.read,
+        words.scope,
+        words.status_mark,
+        words.status_label,
+        words.story,
+        words.decision,
+    ):
+        app.add_template_filter(tell)
+    for write in (ago, utc, when, short, cut, extreme):
+        app.add_template_filter(write)
+    app.jinja_env.globals.update(DASH=DASH, charts=charts, pictures=pictures, plural=words.plural)
+
+
+AGES = ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h"), (100 * 86400, 86400, "d"))
+
+
+def ago(then: datetime | None, now: datetime) -> str:
+    """How long before now, in its largest unit; after 100 days the date."""
+    if then is None:
+        return DASH
+    seconds = (now - then).total_seconds()
+    if -60 < seconds < 10:
+        return "now"
+    for limit, size, unit in AGES:
+        if abs(seconds) < limit:
+            text = f"{abs(seconds) // size:.0f} {unit}"
+            return text if seconds > 0 else f"in {text}"
+    return f"{then:%Y-%m-%d}"
+
+
+def utc(then: datetime | None) -> str:
+    return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if then else "unknown"
+
+
+def when(then: datetime | None, now: datetime) -> Markup:
+    """A relative time with the exact one in its tip."""
+    if then is None:
+        return Markup('<span class="unknown">{}</span>').format(DASH)
+    moment = then.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), utc(then), ago(then, now))
+
+
+def short(value: Number | None) -> Markup:
+    """A number, compact, with the exact one in its tip."""
+    if value is None:
+        return Markup('<span class="unknown" title="unknown">{}</span>').format(DASH)
+    shown, whole = compact(value), exact(value)
+    return escape(shown) if shown == whole else Markup('<span title="{}">{}</span>').format(whole, shown)
+
+
+def cut(text: Any, length: int = 28) -> Markup:
+    """A value from a warehouse: isolated from the text around it, cut with the whole of it in its tip."""
+    if text is None:
+        return Markup('<span class="unknown" title="unknown">{}</span>').format(DASH)
+    whole = str(text)
+    if not whole.strip():
+        return Markup('<bdi class="blank" title="{}">{}</bdi>').format(repr(whole), "blank" if whole else "empty")
+    visible = "".join(c if c.isprintable() else "�" for c in whole)
+    if len(visible) <= length:
+        return Markup("<bdi>{}</bdi>").format(visible)
+    return Markup('<bdi title="{}">{}…</bdi>').format(visible[:600], visible[: length - 1])
+
+
+def extreme(column: ColumnProfile, metric: str) -> Markup:
+    """A smallest or largest value, with its stored text in the tip."""
+    value = column.value(metric)
+    if value is None or isinstance(value, str):
+        return cut(value, 22)
+    return Markup('<span title="{}">{}</span>').format(column.values.get(metric), numerals.number(value))

@@ -1,0 +1,25 @@
+"""The filters of a page as the parameters of an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+DEFAULTS = {"days": 30, "page": 1}
+DAYS = (1, 7, 30, 90, 365)
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.globals.update(kept=kept, day_choices=day_choices)
+
+
+def kept(wanted: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
+    """The filters that are set, with changes; a change of anything leads back to the first page."""
+    chosen = {**wanted, "page": 1, **changed}
+    return {name: value for name, value in chosen.items() if value is not None and value != DEFAULTS.get(name)}
+
+
+def day_choices(chosen: int) -> list[int]:
+    return sorted({*DAYS, chosen})

@@ -1,0 +1,25 @@
+"""What every page does: read its filter, show itself whole or in part."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, make_response, render_template
+from htmx_flask import request
+from marshmallow import Schema
+from webargs.flaskparser import parser
+
+
+def parse(schema: type[Schema]) -> dict[str, Any]:
+    """The query string, checked; 422 where it is wrong."""
+    return dict(parser.parse(schema, request, location="query"))
+
+
+def show(template: str, part: str | None = None, **shown: Any) -> Response:
+    """The page, or only its part when htmx asks for that. `now` is the one moment of the answer."""
+    is_part = part is not None and request.htmx and not request.htmx.history_restore_request
+    shown.setdefault("now", datetime.now(UTC))
+    response = make_response(render_template(part if is_part and part else template, **shown))
+    response.vary.add("HX-Request")
+    return response

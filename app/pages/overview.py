@@ -1,0 +1,109 @@
+"""/ for a browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, url_for
+from markupsafe import Markup
+
+from app.charts import Stack, spark, stacked
+from app.extensions import db
+from app.numerals import change, percent
+from app.pages import parse, show
+from app.queries import overview, runs
+from app.queries.overview import Activity, Figure, Period
+from app.schemas.overview import RANGES, OverviewFilter
+from app.words import plural
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number, how it changed (and whether that is good or bad), its course, and where it leads."""
+
+    label: str
+    value: int
+    delta: str
+    tone: str
+    spark: Markup
+    href: str
+    aside: str = ""
+
+
+def index() -> Response:
+    wanted, now = parse(OverviewFilter), datetime.now(UTC)
+    session, period = db.session(), Period(now, wanted["days"])
+    activity = overview.activity(session, period, wanted)
+    newest = overview.newest_runs(session, wanted)
+    return show(
+        "overview/index.html",
+        part="overview/_body.html",
+        tiles=_tiles(activity, period, wanted),
+        chart=_chart(activity, period),
+        has_activity=activity.runs.now > 0,
+        failing=overview.failing(session, wanted, now),
+        troubled=overview.troubled(session, wanted),
+        newest=newest,
+        has_runs=bool(newest) or runs.any_run(session),
+        wanted=wanted,
+        ranges=RANGES,
+        choices=runs.choices(session, now),
+        now=now,
+    )
+
+
+def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[Tile]:
+    session = db.session()
+    tables = overview.profiled_tables(session, period, wanted)
+    drift = overview.drift(session, period, wanted)
+    known = 0 if wanted["environment"] else overview.known_tables(session, wanted["warehouse"])
+    kept = {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
+    listed = url_for("runs.index", **kept, days=period.days)
+    failed = url_for("runs.index", **kept, days=period.days, status="failed")
+    of_known = f"of {known}" if known >= tables.now and known else ""
+    return [
+        _tile("Tables profiled", tables, period, url_for("tables.index"), by_count=True, aside=of_known),
+        _tile("Runs", activity.runs, period, listed),
+        _tile("Failed", activity.failed, period, failed, by_count=True, more_is="bad"),
+        _tile("Drift found", drift, period, listed, by_count=True, more_is="bad"),
+        _tile("Rows read", activity.rows, period, listed),
+    ]
+
+
+def _tile(
+    label: str, figure: Figure, period: Period, href: str, *, by_count: bool = False, more_is: str = "", aside: str = ""
+) -> Tile:
+    difference = figure.now - figure.before
+    tone = "" if not (more_is and difference) else "bad" if difference > 0 else "good"
+    series = figure.series(period)
+    picture = spark(series) if any(series) else Markup("")
+    return Tile(label, figure.now, _delta(figure, by_count), tone, picture, href, aside)
+
+
+def _delta(figure: Figure, by_count: bool) -> str:
+    """The change against the period before: a count, or a share where both periods have something."""
+    if by_count or not figure.before:
+        return change(figure.now - figure.before)
+    share = 100 * (figure.now - figure.before) / figure.before
+    return (
+        f"{'+' if share > 0 else '−' if share < 0 else '±'}{percent(round(abs(share), 0 if abs(share) >= 10 else 1))}"
+    )
+
+
+def _chart(activity: Activity, period: Period) -> Markup:
+    series = {name: figure.steps for name, figure in activity.outcomes.items()}
+    stacks = [
+        _stack(step, period, {name: steps.get(step, 0) for name, steps in series.items()}) for step in period.steps
+    ]
+    outcomes = ", ".join(f"{figure.now} {name}" for name, figure in activity.outcomes.items() if figure.now)
+    unit = "hour" if period.days == 1 else "day"
+    return stacked(stacks, f"Runs per {unit} by outcome; in all {outcomes or 'none'}")
+
+
+def _stack(step: int, period: Period, counts: dict[str, int]) -> Stack:
+    label, total = overview.label(step, period), sum(counts.values())
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    tip = f"{label}: {total} {plural(total, 'run')}" + (f" ({told})" if told else "")
+    return Stack(label, tip, tuple(counts.items()))

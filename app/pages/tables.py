@@ -1,0 +1,67 @@
+"""/tables and /tables/<table>."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, abort
+
+from app import pictures
+from app.extensions import db
+from app.pages import parse, show
+from app.queries import profiles, tables
+from app.queries.pages import Page
+from app.queries.runs import GOOD_STATUSES
+from app.schemas.tables import TableChoice, TableFilter
+from profilemesh.tables import TableRef
+
+pages = Blueprint("tables", __name__, url_prefix="/tables")
+
+
+@pages.get("")
+def index() -> Response:
+    wanted, now = parse(TableFilter), datetime.now(UTC)
+    count = db.session.scalar(tables.total(wanted)) or 0
+    page = Page(wanted["page"], count)
+    rows = db.session.execute(page.cut(tables.listing(wanted))).all()
+    recent = tables.recent_runs(db.session(), rows, now)
+    lines = [(row, recent.get(TableRef(row.warehouse, row.schema_name, row.table_name), [])) for row in rows]
+    return show(
+        "tables/index.html",
+        part="tables/_rows.html",
+        lines=[pictures.table_line(row, runs) for row, runs in lines],
+        page=page,
+        wanted=wanted,
+        warehouses=tables.warehouses(db.session()),
+        now=now,
+    )
+
+
+@pages.get("/<path:table>")
+def one(table: str) -> Response:
+    wanted, now = parse(TableChoice), datetime.now(UTC)
+    found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
+    if not found:
+        abort(404, description=f"Table {table} not found.")
+    return show("tables/show.html", table=found[0], also_in=found[1:], **_shown(found[0]), now=now)
+
+
+def _shown(table: TableRef) -> dict[str, Any]:
+    session = db.session()
+    runs = tables.newest_runs(session, table)
+    good = [run for run in reversed(runs) if run.status in GOOD_STATUSES][-30:]
+    # Sixty failures in a row push the last good run off the list.
+    latest = good[-1] if good else tables.latest_good(session, table)
+    trend = profiles.trends(session, good)
+    columns = profiles.profile_of(session, latest) if latest is not None else []
+    return {
+        "state": tables.state_of(session, table),
+        "runs": runs[:15],
+        "run_count": tables.count_runs(session, table) if len(runs) == 60 else len(runs),
+        "latest": latest,
+        "columns": columns,
+        "trends": {c.name: pictures.column_trend(c, trend.get(c.name)) for c in columns},
+        "row_chart": pictures.row_chart(good),
+        "null_chart": pictures.null_chart(good, profiles.null_share(trend, len(good))),
+    }

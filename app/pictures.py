@@ -1,0 +1,121 @@
+"""From rows to pictures: which numbers go into which chart, and what its text alternative says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from app.charts import Mark, histogram, line, spark
+from app.numerals import compact, exact, number, percent
+from app.queries.profiles import ColumnProfile
+from app.queries.runs import GOOD_STATUSES
+from app.words import plural
+
+
+@dataclass(frozen=True)
+class TableLine:
+    """A table as the list of tables shows it."""
+
+    table: Any
+    type: str
+    rows: int | None
+    columns: int | None
+    profiled_at: Any
+    failed: bool
+    spark: Markup
+
+
+def table_line(table: Any, runs: Sequence[Any]) -> TableLine:
+    """`runs` are its newest, oldest first."""
+    good = [run for run in runs if run.status in GOOD_STATUSES]
+    latest = good[-1] if good else None
+    counts = [run.row_count for run in good]
+    return TableLine(
+        table=table,
+        type=runs[-1].warehouse_type if runs else "",
+        rows=latest.row_count if latest else table.row_count,
+        columns=latest.column_count if latest else None,
+        profiled_at=latest.profiled_at if latest else table.last_profiled_at,
+        failed=bool(runs) and runs[-1].status == "failed",
+        spark=spark(counts, _from_to("Rows", counts, compact)),
+    )
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The most telling series of a column, and what it is."""
+
+    name: str
+    spark: Markup
+
+
+def column_trend(column: ColumnProfile, series: Mapping[str, Sequence[float | None]] | None) -> Trend | None:
+    """The null share where there ever were nulls, else the mean of a number, else the distinct values."""
+    if series is None:
+        return None
+    if any(series["null_percent"]):
+        name, values, write = "null share", series["null_percent"], percent
+    elif column.is_numeric and any(value is not None for value in series["mean"]):
+        name, values, write = "mean", series["mean"], number
+    else:
+        name, values, write = "distinct", series["distinct_count"], compact
+    picture = spark(values, _from_to(name.capitalize(), values, write))
+    return Trend(name, picture) if picture else None
+
+
+def _from_to(name: str, values: Sequence[float | None], write: Any) -> str:
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    return f"{name} in {len(known)} runs: from {write(known[0])} to {write(known[-1])}"
+
+
+def distribution(column: ColumnProfile) -> Markup:
+    """How the values are spread: bins of numbers or days, else the most frequent values."""
+    if bins := column.histogram:
+        ends = number(bins[0]["bin_start"]), number(bins[-1]["bin_end"])
+        return histogram([b["count"] for b in bins], f"Values from {ends[0]} to {ends[1]} in {len(bins)} bins")
+    if days := column.date_histogram:
+        ends = str(days[0].get("bin_start")), str(days[-1].get("bin_end"))
+        return histogram([d["count"] for d in days], f"Values from {ends[0]} to {ends[1]} in {len(days)} bins")
+    top = column.top_values[:12]
+    if len(top) > 1:
+        return histogram([count for _, count in top], f"The {len(top)} most frequent values")
+    return Markup("")
+
+
+def top_shares(column: ColumnProfile, most: int = 3) -> list[tuple[str, float | None, int]]:
+    """The most frequent values: value, share of all rows in percent, count."""
+    rows = column.number("count")
+    return [(value, 100 * count / rows if rows else None, count) for value, count in column.top_values[:most]]
+
+
+def row_chart(runs: Sequence[Any]) -> Markup:
+    """Row counts of one table's good runs, oldest first."""
+    marks = [Mark(run.row_count, f"{_day(run)}: {exact(run.row_count)} rows") for run in runs]
+    return _over_time(marks, runs, "Row count", compact)
+
+
+def null_chart(runs: Sequence[Any], shares: Sequence[float | None]) -> Markup:
+    """The mean null share over all columns of one table's good runs, oldest first."""
+    marks = [Mark(value, f"{_day(run)}: {percent(value)} null") for run, value in zip(runs, shares, strict=True)]
+    return _over_time(marks, runs, "Null share, mean of all columns", percent, "%")
+
+
+def _over_time(marks: Sequence[Mark], runs: Sequence[Any], name: str, write: Any, unit: str = "") -> Markup:
+    known = [mark.value for mark in marks if mark.value is not None]
+    if len(known) < 2:
+        return Markup("")
+    told = (
+        f"{name} in {len(known)} {plural(len(known), 'run')} from {_day(runs[0])} to {_day(runs[-1])}: "
+        f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
+    )
+    middle = [_day(runs[len(runs) // 2])] if len(runs) > 4 else []
+    return line(marks, [_day(runs[0]), *middle, _day(runs[-1])], told, unit)
+
+
+def _day(run: Any) -> str:
+    return f"{run.profiled_at:%Y-%m-%d}"
