@@ -83,9 +83,8 @@ class PostgresScan(Scan):
 
     @contextmanager
     def _sent(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[tuple[SentStatement, adbc.Cursor]]:
-        sent = SentStatement(
-            str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True})), 0.0, 0
-        )
+        sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
+        sent = SentStatement(sql, 0.0, 0)
         self.statements.append(sent)
         started = time.monotonic()
         try:

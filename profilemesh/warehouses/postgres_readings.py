@@ -33,7 +33,7 @@ _KINDS = {
 }
 
 # Microseconds since 1970 in 64 bits end in January 294247; PostgreSQL's years go further, and to infinity.
-_END_OF_TIME = sa.literal_column("DATE '294247-01-01'")
+_END_OF_TIME: Expression = sa.literal_column("DATE '294247-01-01'")
 
 
 def kind_of(base_name: str, type_class: str, built_in: bool) -> Kind:
