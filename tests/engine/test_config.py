@@ -236,6 +236,7 @@ def test_a_problem_names_line_key_found_and_allowed(refusal: Callable[..., list[
     [
         (b"", "the file is empty"),
         (b"# only a comment\n", "the file is empty"),
+        (b"source:duckdb\n", ":1: found a text; allowed: keys with values"),
         (b"- a\n", ":1: found a list; allowed: keys with values"),
         (b"source:\n\ttype: duckdb\n", ":2: not valid YAML: .*TAB"),
         (b"source: [a\nb: c", ":2: not valid YAML"),
@@ -315,6 +316,14 @@ source:
     assert (source.host, source.port, source.password) == ("012-b", 99, "012")
     assert source.schema is None
     assert source.role == "${A}"
+
+
+def test_an_empty_variable_gives_way_to_the_default(load: Load) -> None:
+    assert load(SOURCE + "environment: ${NAME:-staging}", NAME="").environment == "staging"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(load: Load) -> None:
+    assert load("\ufeffenvironment: a\r\n" + SOURCE).environment == "a"
 
 
 def test_texts_stay_as_they_are_written(load: Load) -> None:
