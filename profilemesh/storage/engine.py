@@ -1,8 +1,8 @@
 """How the storage database is reached: pragmas and transactions, and what its failures are called.
 
-On SQLite the driver's own transaction handling is switched off, because it begins too late and commits DDL behind
-one's back. A transaction starts with BEGIN, for writers with BEGIN IMMEDIATE: a reader that turns writer half-way
-fails at once when another wrote in between, whatever the busy timeout.
+On SQLite the driver's own transaction handling is switched off: it begins only before the first INSERT, UPDATE or
+DELETE, so that DDL and reads stand outside. A transaction starts with BEGIN, for writers with BEGIN IMMEDIATE: a reader
+that turns writer half-way fails at once when another wrote in between, whatever the busy timeout.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -90,12 +91,14 @@ def test_a_process_number_used_again_is_another_process() -> None:
 
 
 def test_a_dead_process_that_nobody_waited_for_is_dead() -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    host, _, _, rest = new_holder().rsplit(":", 3)
-    holder = f"{host}:{process.pid}:1:{rest}"
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert holder_is_dead(holder)
-    process.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        host, _, _, rest = new_holder().rsplit(":", 3)
+        started = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        holder = f"{host}:{process.pid}:{started}:{rest}"
+        assert not holder_is_dead(holder)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert holder_is_dead(holder)
 
 
 @pytest.mark.parametrize("holder", [ELSEWHERE, "", "nonsense", "a:b:c:d", "host:12::uuid"])

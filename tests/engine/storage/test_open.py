@@ -81,6 +81,25 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
             use(f"sqlite:///{tmp_path / 'p.db'}")
 
 
+def test_a_read_only_server_is_told(postgres_server, postgres_database: str, postgres_url: str) -> None:
+    upgrade(postgres_url)
+    postgres_server.execute(f"ALTER DATABASE {postgres_database} SET default_transaction_read_only = on")
+    storage = open_storage(postgres_url, check=False)
+    with pytest.raises(StorageError, match="the server or session is read-only"), storage.begin() as session:
+        runs.start_run(session, new_run())
+    storage.close()
+
+
+def test_a_role_without_privileges_is_told(postgres_server, postgres_database: str, postgres_url: str) -> None:
+    upgrade(postgres_url)
+    postgres_server.execute("CREATE ROLE visitor LOGIN")
+    try:
+        with pytest.raises(StorageError, match="the role lacks a privilege .*profilemesh_version"):
+            open_storage(postgres_server.url(postgres_database, "visitor"))
+    finally:
+        postgres_server.execute("DROP ROLE visitor")
+
+
 @pytest.mark.parametrize("url", ["mysql+pymysql://me:secret@h/db", "postgresql+asyncpg://me:secret@h/db"])
 def test_other_databases_and_drivers_are_refused(url: str) -> None:
     with pytest.raises(StorageError, match=r"storage must be sqlite:// or postgresql://, not \w+\+\w+://") as caught:
