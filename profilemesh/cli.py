@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
+from dotenv import load_dotenv
 from rich.console import Console
 
 from profilemesh import terminal
@@ -21,18 +26,17 @@ from profilemesh.runner import Outcome, Report, look, opened, run_plan, utc_now
 from profilemesh.storage import Storage, open_storage, runs, states
 from profilemesh.storage.upgrade import upgrade
 
-DONE, FAILED, MISUSED = 0, 1, 2
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass
 class Context:
-    """What every command knows: which configuration, and whether people or programs read the output."""
+    """What every command knows: whether people or programs read the output."""
 
-    path: str | None = None
     as_json: bool = False
 
     def config(self) -> Config:
-        config = load_config(find_config(self.path))
+        config = load_config(find_config(None))
         for warning in config.warnings:
             click.echo(f"warning: {warning}", err=True)
         return config
@@ -60,28 +64,33 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (ConfigError, StorageOutdated) as error:
-            _complain(error, MISUSED)
-        except ProfileMeshError as error:
-            _complain(error, FAILED)
+        except (ProfileMeshError, KeyboardInterrupt) as error:
+            code = _complain(error)
+        # Outside the handler: an exit that carries the traceback keeps the drivers' objects alive to the very end.
+        sys.exit(code)
 
 
-def _complain(error: ProfileMeshError, code: int) -> None:
+def _complain(error: BaseException) -> int:
+    """Say what went wrong, and tell the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        click.echo("stopped; tables that were being read keep their last profile", err=True)
+        return INTERRUPTED
     click.echo(f"error: {error}", err=True)
-    sys.exit(code)
+    return MISUSED if isinstance(error, ConfigError | StorageOutdated) else FAILED
 
 
 def _points() -> list[Any]:
     return list(entry_points(group="profilemesh.commands"))
 
 
-def _take(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def store(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-        context = ctx.ensure_object(Context)
-        if value:
-            setattr(context, name, value)
+def _choose_config(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    # By the environment, so that commands of other packages and their worker processes find it too.
+    if value:
+        os.environ["PROFILEMESH_CONFIG"] = value
 
-    return store
+
+def _choose_json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Context).as_json |= value
 
 
 config_option = click.option(
@@ -89,11 +98,11 @@ config_option = click.option(
     "--config",
     metavar="FILE",
     expose_value=False,
-    callback=_take("path"),
+    callback=_choose_config,
     help="Configuration; else PROFILEMESH_CONFIG, else profilemesh.yml.",
 )
 json_option = click.option(
-    "--json", is_flag=True, expose_value=False, callback=_take("as_json"), help="Print JSON for programs."
+    "--json", is_flag=True, expose_value=False, callback=_choose_json, help="Print JSON for programs."
 )
 only_option = click.option(
     "--table", "only", metavar="GLOB", help="Only these: table, schema.table or warehouse.schema.table."
@@ -108,8 +117,9 @@ full_option = click.option("--full", "force", is_flag=True, help="Read even what
 def main() -> None:
     """Tells what is in your warehouse tables and how it changes, reading as little as possible.
 
-    Exit codes: 0 done or nothing to do, 1 something failed, 2 usage or configuration.
+    Exit codes: 0 done or nothing to do, 1 something failed, 2 usage or configuration, 130 interrupted.
     """
+    load_dotenv(Path.cwd() / ".env")
 
 
 @contextmanager
@@ -158,7 +168,7 @@ def profile(context: Context, only: str | None, force: bool) -> None:
     with _storage(config) as storage, opened(config) as warehouses:
         made = look(config, storage, warehouses, utc_now(), only=only, force=force)
         _require_known(made, only)
-        with terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
+        with _stoppable(), terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
             report = run_plan(made, config, storage, warehouses, listener=listener)
     context.show(_report_json(report), lambda console: terminal.draw_report(console, report))
     sys.exit(FAILED if report.is_trouble else DONE)
@@ -209,6 +219,20 @@ def db_upgrade(context: Context, no_backup: bool) -> None:
     context.show(data, lambda console: terminal.draw_upgrade(console, done))
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A polite kill ends the work as Ctrl-C does: scans are cancelled, claims released, failures stored."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _require_known(made: Plan, only: str | None) -> None:
     if only is not None and not made.decisions:
         raise ConfigError(f"--table {only!r} matches no table; `profilemesh plan` lists them all")
@@ -244,3 +268,19 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     found = asdict(outcome)
     table = found.pop("table")
     return {"warehouse": table["warehouse"], "schema": table["schema"], "table": table["name"]} | found
+
+
+def run() -> None:
+    """The console script: `main`, then out without tearing the interpreter down.
+
+    DuckDB's binding prints a page of "leaked" objects when the interpreter frees modules in an order it does not like.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    os._exit(code)

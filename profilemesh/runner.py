@@ -331,8 +331,13 @@ class _Turn:
         settings = self.work.config.profiling
         metrics = []
         for name, summary in found.summary.columns.items():
-            sensitive = name in self.planned.sensitive
-            values = column_metrics(summary, bins=settings.histogram_bins, sensitive=sensitive, wanted=settings.metrics)
+            values = column_metrics(
+                summary,
+                bins=settings.histogram_bins if settings.compute_histograms else 0,
+                listed=settings.max_distinct_values,
+                sensitive=name in self.planned.sensitive,
+                wanted=settings.metrics,
+            )
             metrics += [Metric(name, metric, *encoded(value), summary.type) for metric, value in values.items()]
         return metrics
 

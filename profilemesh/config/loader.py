@@ -21,8 +21,8 @@ from profilemesh.config.addresses import (
     warehouse_config,
 )
 from profilemesh.config.document import Document, Text, read_document
+from profilemesh.config.effects import look_up, warnings_of
 from profilemesh.config.model import Config, StorageConfig, WarehouseConfig
-from profilemesh.config.phase1 import look_up, warnings_of
 from profilemesh.config.problems import ALLOWED, Place, Problem, is_secret, one_per_place, without_credentials
 from profilemesh.config.schemas import ConfigSection
 from profilemesh.errors import ConfigError

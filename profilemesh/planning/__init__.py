@@ -6,7 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -103,7 +103,7 @@ def profile_key(config: Config, settings: TableSettings, hash_family: str) -> st
     """Names what shapes a summary: two profiles with different keys cannot stand for one another."""
     shape = {
         "family": hash_family,
-        "columns": asdict(settings.rule.columns),
+        "columns": [settings.rule.columns.include, settings.rule.columns.exclude, sorted(settings.sensitive)],
         "profiling": [
             config.profiling.histogram_bins,
             config.profiling.compute_histograms,

@@ -32,13 +32,15 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     """The settings of a table, None if it is not selected.
 
     Without rules every table is selected. Else the most specific rule that matches decides alone: an exact name beats
-    a glob, compared by table, then schema, then warehouse; among equals the first of the file.
+    a glob, compared by table, then schema, then warehouse; among equals the first of the file. Only `sensitive` adds
+    up over all rules that match: what one of them protects, no other lays open.
     """
-    rule = _deciding_rule(config.profiling.tables, snapshot.table)
+    rule = max(_matching_rules(config, snapshot.table), key=lambda r: _exactness(r, snapshot.table), default=None)
     if rule is None:
         return None
     columns = tuple(column for column in snapshot.columns if _is_profiled(rule.columns, column.name))
-    sensitive = frozenset(column.name for column in columns if _matches_any(column.name, rule.columns.sensitive))
+    protected = [pattern for each in _matching_rules(config, snapshot.table) for pattern in each.columns.sensitive]
+    sensitive = frozenset(column.name for column in columns if _matches_any(column.name, protected))
     return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags)
 
 
@@ -60,14 +62,11 @@ def missing_tables(
     return missing
 
 
-def _deciding_rule(rules: Iterable[TableRule], table: TableRef) -> TableRule | None:
-    rules = tuple(rules)
-    if not rules:
-        return _EVERY_TABLE
-    # max() keeps the first of equals: the order of the file.
-    return max(
-        (rule for rule in rules if _matches(rule, table)), key=lambda rule: _exactness(rule, table), default=None
-    )
+def _matching_rules(config: Config, table: TableRef) -> list[TableRule]:
+    """In the order of the file, which `max` keeps among equals."""
+    if not config.profiling.tables:
+        return [_EVERY_TABLE]
+    return [rule for rule in config.profiling.tables if _matches(rule, table)]
 
 
 def _exactness(rule: TableRule, table: TableRef) -> tuple[bool, bool, bool]:

@@ -13,7 +13,7 @@ import orjson
 
 from profilemesh.profiling.metrics import QUANTILES, metrics_for
 from profilemesh.profiling.sketches import edges
-from profilemesh.profiling.summary import ColumnSummary, Days, Extremes, Lengths, Moments
+from profilemesh.profiling.summary import TOP_LIMIT, ColumnSummary, Days, Extremes, Lengths, Moments
 from profilemesh.tables import Kind
 
 Value = int | float | Decimal | str | list[dict[str, Any]]
@@ -24,9 +24,15 @@ EXACT_INTEGERS = 50
 
 
 def column_metrics(
-    summary: ColumnSummary, *, bins: int = 10, sensitive: bool = False, wanted: Iterable[str] = ()
+    summary: ColumnSummary,
+    *,
+    bins: int = 10,
+    listed: int = TOP_LIMIT,
+    sensitive: bool = False,
+    wanted: Iterable[str] = (),
 ) -> dict[str, Value]:
-    """Each known metric of a column by name, in the catalogue's order; unknown ones are left out.
+    """Each known metric of a column by name, in the catalogue's order; unknown ones are left out. No bins, no
+    histograms; no top values of columns with more than `listed`.
 
     Counts are integers, shares are 0 to 100, min and max are typed (dates and times as ISO text), lists are
     `{"bin_start", "bin_end", "count"}` or `{"value", "count"}`.
@@ -59,7 +65,7 @@ def column_metrics(
         "nan_count": lambda: summary.nans,
         "infinite_count": lambda: summary.infinites,
         "invalid_count": lambda: summary.invalids,
-        "top_values": lambda: top_values(summary),
+        "top_values": lambda: top_values(summary, listed),
     }
     metrics = metrics_for(summary.kind, sensitive=sensitive, wanted=wanted)
     values = ((metric.name, read[metric.name]()) for metric in metrics)
@@ -116,7 +122,7 @@ def _listed_numbers(summary: ColumnSummary) -> list[tuple[int | float | Decimal,
 
 def histogram(summary: ColumnSummary, bins: int) -> list[dict[str, Any]] | None:
     """Counts in `bins` bins of equal width between min and max; their sum is the number of finite values."""
-    if summary.buckets is None or summary.extremes is None or summary.extremes.low is None:
+    if not bins or summary.buckets is None or summary.extremes is None or summary.extremes.low is None:
         return None
     low, high = float(summary.extremes.low), float(summary.extremes.high)
     if low == high or not math.isfinite(high - low):
@@ -148,7 +154,7 @@ def _spread(summary: ColumnSummary, borders: Doubles) -> Doubles:
 def date_histogram(summary: ColumnSummary, bins: int) -> list[dict[str, Any]] | None:
     """Counts in at most `bins` bins of whole days (or months) between the first and the last."""
     days = summary.days
-    if days is None or not days.counts:
+    if not bins or days is None or not days.counts:
         return None
     first, last = days.counts[0][0], days.counts[-1][0]
     width = max(1, math.ceil((last - first + 1) / bins))
@@ -168,9 +174,9 @@ def _day(days: Days, key: int) -> str:
     return str(np.datetime64(key - 1970 * 12, "M").astype("datetime64[D]") if days.monthly else np.datetime64(key, "D"))
 
 
-def top_values(summary: ColumnSummary) -> list[dict[str, Any]] | None:
-    """Every value and its count, most frequent first."""
-    if summary.top is None:
+def top_values(summary: ColumnSummary, limit: int = TOP_LIMIT) -> list[dict[str, Any]] | None:
+    """Every value and its count, most frequent first; None where there are more than the limit."""
+    if summary.top is None or len(summary.top.counts) > limit:
         return None
     ranked = sorted(summary.top.counts.items(), key=lambda item: (-item[1], item[0]))
     return [{"value": value, "count": count} for value, count in ranked]

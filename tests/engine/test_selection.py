@@ -111,3 +111,11 @@ def test_nothing_is_missing_while_the_warehouse_that_may_hold_it_is_silent() -> 
     rules = (TableRule(table="tickets", warehouse="support"), TableRule(table="agents"))
     assert missing_tables(configured(*rules), [ORDERS], ["shop"]) == []
     assert len(missing_tables(configured(*rules), [ORDERS], ["shop", "support"])) == 2
+
+
+def test_what_one_rule_protects_no_other_lays_open() -> None:
+    glob = TableRule(table="*", columns=ColumnRule(sensitive=("email",)))
+    exact = TableRule(table="orders", owner="sales")
+    settings = settings_for(configured(glob, exact), snapshot())
+    assert settings is not None
+    assert (settings.owner, settings.sensitive) == ("sales", {"email"})

@@ -1,9 +1,9 @@
-"""Keys of ProfileMesh Phase 1 that are read and have no effect any more: a sentence for each."""
+"""Keys that are read without effect: of Phase 1 any more, of later versions not yet. A sentence each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from profilemesh.config.document import Document
@@ -53,17 +53,46 @@ _KEYS = (
     ),
 )
 
+_WHOLE = "this version always reads the whole table"
+_COSTS = ("incremental", "cost_controls")
+
+_LATER = (
+    _Key(("profiling", "default_sample_ratio"), _WHOLE, lambda found: float(found) < 1),
+    _Key((*_COSTS, "max_rows_scanned"), _WHOLE),
+    _Key((*_COSTS, "max_bytes_scanned"), _WHOLE),
+    _Key(
+        ("incremental", "change_detection", "connector_overrides"), "tables without an exact token are read every time"
+    ),
+    _Key(("drift_detection",), "this version does not look for drift"),
+)
+_LATER_PER_TABLE = (
+    _Key(("sampling", "enabled"), _WHOLE, lambda found: _is_on(str(found))),
+    _Key(("partition", "strategy"), _WHOLE, lambda found: found != "all"),
+)
+
 
 def warnings_of(document: Document) -> tuple[str, ...]:
-    """The sentences for a document that has been found valid."""
-    found = ((key, look_up(document.data, key.place)) for key in _KEYS)
-    sentences = [(key.place, key.instead) for key, value in found if value is not None and key.applies(value)]
-    sentences += [(place, _hook_sentence(kind)) for place, kind in _lost_hooks(document.data)]
-    sentences.sort(key=lambda pair: document.line(pair[0]))
-    return tuple(
-        f"{document.path}:{document.line(place)}: {dotted(place)} has no effect any more: {instead}."
-        for place, instead in sentences
-    )
+    """The sentences for a document that has been found valid, in the order of its lines."""
+    past = [(place, f"has no effect any more: {instead}") for place, instead in _applying(_KEYS, document)]
+    past += [(place, f"has no effect any more: {_hook_sentence(kind)}") for place, kind in _lost_hooks(document.data)]
+    later = [(place, f"has no effect yet: {instead}") for place, instead in _applying(_later_keys(document), document)]
+    sentences = sorted(past + later, key=lambda pair: document.line(pair[0]))
+    return tuple(f"{document.path}:{document.line(place)}: {dotted(place)} {said}." for place, said in sentences)
+
+
+def _applying(keys: Iterable[_Key], document: Document) -> Iterator[tuple[Place, str]]:
+    for key in keys:
+        value = look_up(document.data, key.place)
+        if value is not None and key.applies(value):
+            yield key.place, key.instead
+
+
+def _later_keys(document: Document) -> Iterator[_Key]:
+    yield from _LATER
+    tables = look_up(document.data, ("profiling", "tables")) or []
+    for index in range(len(tables)):
+        for key in _LATER_PER_TABLE:
+            yield replace(key, place=("profiling", "tables", index, *key.place))
 
 
 def look_up(data: Any, place: Place) -> Any:
