@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from markupsafe import Markup, escape
 
@@ -30,6 +31,7 @@ class Stack:
 class Mark:
     """One point of a line: what it is, told in a tip."""
 
+    at: datetime
     value: float | None
     tip: str
 
@@ -119,26 +121,28 @@ def _bar(stack: Stack, x: float, bar: float, ground: float, unit: float) -> str:
     return f"<g><title>{escape(stack.tip)}</title>{hit}{''.join(parts)}</g>"
 
 
-def line(
-    marks: Sequence[Mark], labels: Sequence[str], label: str, unit: str = "", width: int = 640, height: int = 190
-) -> Markup:
-    """A line over equal steps with a scale from 0; `labels` stand below, first to last. Gaps stay gaps."""
+def line(marks: Sequence[Mark], label: str, unit: str = "", width: int = 640, height: int = 190) -> Markup:
+    """A line over time; gaps stay gaps. The scale starts at 0, unless counts (no unit) lie close together: then it
+    shows their differences, and the area below is left blank, because it would say nothing."""
     known = [m.value for m in marks if m.value is not None]
     if not known:
         return Markup("")
-    left, ground = 44, height - 20
-    tall, wide = ground - 10, width - 44 - 10
-    scale = scale_to(max(known), whole=not unit)
-    step = wide / max(len(marks) - 1, 1)
-    start = left + (wide / 2 if len(marks) == 1 else 0)
+    left, ground, right = 44, height - 20, width - 8
+    scale = scale_to(max(known)) if unit else scale_between(min(known), max(known))
+    first, span = marks[0].at, (marks[-1].at - marks[0].at) or timedelta(1)
     places = [
-        None if m.value is None else (start + i * step, ground - m.value / scale[-1] * tall)
-        for i, m in enumerate(marks)
+        None
+        if mark.value is None
+        else (
+            left + 6 + (mark.at - first) / span * (right - left - 6),
+            ground - (mark.value - scale[0]) / (scale[-1] - scale[0]) * (ground - 10),
+        )
+        for mark in marks
     ]
-    parts = _grid(scale, left, width, ground, tall, unit)
+    parts = _grid(scale, left, width, ground, ground - 10, unit)
     for run in _unbroken(places):
         points = _points(run)
-        if len(run) > 1:
+        if len(run) > 1 and scale[0] == 0:
             parts.append(f'<polygon points="{run[0][0]:.1f},{ground} {points} {run[-1][0]:.1f},{ground}"/>')
         parts.append(f'<polyline points="{points}"/>')
     for place, mark in zip(places, marks, strict=True):
@@ -146,11 +150,25 @@ def line(
             parts.append(
                 f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="2.5"><title>{escape(mark.tip)}</title></circle>'
             )
-    parts += [
-        _below(left + wide * i / max(len(labels) - 1, 1), height, text, last=i == len(labels) - 1 > 0, width=width)
-        for i, text in enumerate(labels)
-    ]
+    parts += _dates(first, marks[-1].at, left, width, height)
     return _chart(parts, width, height, label, "trend")
+
+
+def _dates(first: datetime, last: datetime, left: float, width: float, height: float) -> list[str]:
+    """The ends, and the middle where there are days between them."""
+    write = "%-d %b %Y" if last - first > timedelta(days=300) else "%-d %b" if last - first > timedelta(2) else "%H:%M"
+    marks = [("start", left, first), ("end", width, last)]
+    if last - first > timedelta(days=4):
+        marks.append(("mid", (left + width) / 2, first + (last - first) / 2))
+    return [f'<text class="tick {name}" x="{x:.1f}" y="{height - 5}">{at:{write}}</text>' for name, x, at in marks]
+
+
+def scale_between(low: float, high: float) -> list[float]:
+    """Round steps over low to high, from 0 unless their distance is small against them."""
+    if low <= 0 or high - low > 0.4 * high or high == low:
+        return scale_to(high, whole=True)
+    step = scale_to(high - low, whole=True)[1]
+    return [i * step for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
 def scale_to(top: float, whole: bool = False) -> list[float]:
@@ -168,7 +186,7 @@ def scale_to(top: float, whole: bool = False) -> list[float]:
 def _grid(scale: Sequence[float], left: int, width: int, ground: float, tall: float, unit: str = "") -> list[str]:
     parts = []
     for value in scale:
-        y = ground - value / scale[-1] * tall
+        y = ground - (value - scale[0]) / (scale[-1] - scale[0]) * tall
         parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick end" x="{left - 6}" y="{y + 3:.1f}">{compact(value)}{unit}</text>')
     return parts

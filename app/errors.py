@@ -76,15 +76,16 @@ def answer(
 
 
 def _wants_json() -> bool:
-    if request.path == "/" or request.path == "/openapi.json":
+    path: str = request.path
+    if path in ("/", "/openapi.json"):
         return not prefers_html()
-    return request.path == "/api" or request.path.startswith("/api/")
+    return path == "/api" or path.startswith("/api/")
 
 
 def prefers_html() -> bool:
     """Browsers name text/html before anything else; programs name JSON, everything, or nothing."""
     wanted = request.accept_mimetypes
-    return bool(request.htmx) or wanted["text/html"] > wanted["application/json"]
+    return bool(request.htmx or wanted["text/html"] > wanted["application/json"])
 
 
 def _sentence(fields: dict[str, list[str]]) -> str:

@@ -16,16 +16,8 @@ from app.queries.profiles import ColumnProfile
 def init_app(app: Flask) -> None:
     for format_number in (compact, exact, numerals.number, numerals.percent, numerals.change, numerals.duration):
         app.add_template_filter(format_number)
-    for tell in (
-        words.reason,
-        words.action,
-        words.read,
-        words.scope,
-        words.status_mark,
-        words.status_label,
-        words.story,
-        words.decision,
-    ):
+    told = (words.reason, words.read, words.scope, words.story, words.decision)
+    for tell in (*told, words.status_mark, words.status_label):
         app.add_template_filter(tell)
     for write in (ago, utc, when, short, cut, extreme):
         app.add_template_filter(write)
@@ -53,12 +45,14 @@ def utc(then: datetime | None) -> str:
     return f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if then else "unknown"
 
 
-def when(then: datetime | None, now: datetime) -> Markup:
-    """A relative time with the exact one in its tip."""
+def when(then: datetime | None, now: datetime, suffix: str = "") -> Markup:
+    """A relative time with the exact one in its tip; the suffix is for what lies a while back."""
     if then is None:
         return Markup('<span class="unknown">{}</span>').format(DASH)
-    moment = then.astimezone(UTC)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), utc(then), ago(then, now))
+    text = ago(then, now)
+    told = f"{text}{suffix}" if text[0].isdigit() and "-" not in text else text
+    moment = then.astimezone(UTC).isoformat()
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment, utc(then), told)
 
 
 def short(value: Number | None) -> Markup:
@@ -86,5 +80,5 @@ def extreme(column: ColumnProfile, metric: str) -> Markup:
     """A smallest or largest value, with its stored text in the tip."""
     value = column.value(metric)
     if value is None or isinstance(value, str):
-        return cut(value, 22)
+        return cut(value, 26)
     return Markup('<span title="{}">{}</span>').format(column.values.get(metric), numerals.number(value))

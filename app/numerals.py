@@ -37,7 +37,7 @@ def number(value: Number | None) -> str:
     elif size >= 1e15 or size < 1e-3:
         text = f"{size:.3g}"
     elif size >= 1000:
-        text = f"{size:,.1f}"
+        text = f"{size:,.{1 if size < 10_000 else 0}f}".removesuffix(".0")
     else:
         text = f"{size:.4g}"
     return _signed(text, value)

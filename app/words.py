@@ -56,7 +56,7 @@ def status_mark(run: Any) -> str:
 def status_label(run: Any) -> str:
     if run.status in ("success", "completed") and run.has_drift:
         return "drift"
-    return LABELS.get(run.status, run.status.replace("_", " "))
+    return LABELS.get(run.status, str(run.status).replace("_", " "))
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
@@ -90,7 +90,7 @@ def story(run: Any) -> str:
     """What a run did and why, in a sentence or two."""
     if run.status == "running":
         return "This run is still going on."
-    why = f", because {_because(run.reason)}" if run.reason else ""
+    why = f" because {_because(run.reason)}" if run.reason else ""
     took = "" if run.duration_seconds is None else f" after {duration(run.duration_seconds)}"
     if run.status == "failed":
         return f"This run failed{took}. It was started{why or ' for a reason that is not on record'}."
@@ -129,8 +129,4 @@ def decision(state: Any) -> str:
     """What the last plan decided about a table."""
     if state.decision is None:
         return "never planned"
-    return (
-        f"{action(state.decision)}, {reason(state.decision_reason)}"
-        if state.decision_reason
-        else action(state.decision)
-    )
+    return ", ".join(filter(None, (action(state.decision), reason(state.decision_reason))))

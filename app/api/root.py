@@ -11,7 +11,7 @@ from app.answers import send
 from app.errors import prefers_html
 from app.pages import overview
 
-blueprint = Blueprint("root", __name__, description="A sign of life.")
+blueprint = Blueprint("Service", __name__, description="A sign of life.")
 
 
 class HealthSchema(Schema):

@@ -15,9 +15,7 @@ from app.queries import profiles, runs
 from app.schemas.runs import RunChoice, RunDetailSchema, RunListFilter, RunSchema
 from profilemesh.storage.models import Run
 
-blueprint = Blueprint(
-    "api-runs", __name__, url_prefix="/api", description="What was profiled, when, and what came of it."
-)
+blueprint = Blueprint("Runs", __name__, url_prefix="/api", description="What was profiled, when, and what came of it.")
 PAGING = {
     "X-Total-Count": {"description": "Runs beyond this page too.", "schema": {"type": "integer"}},
     "Link": {"description": "first, prev, next and last page.", "schema": {"type": "string"}},

@@ -62,7 +62,7 @@ def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[T
     kept = {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
-    of_known = f"of {known}" if known >= tables.now and known else ""
+    of_known = f"· {known} known" if known else ""
     return [
         _tile("Tables profiled", tables, period, url_for("tables.index"), by_count=True, aside=of_known),
         _tile("Runs", activity.runs, period, listed),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST, in_warehouse
 from profilemesh.storage.models import Event, Run, TableState
@@ -17,6 +17,8 @@ DRIFT_EVENTS = ("DataDriftDetected", "SchemaChangeDetected")
 TROUBLES = ("warehouse_unreachable", "warehouse_busy", "paused", "vanished")
 OUTCOMES = ("full", "partial", "sample", "failed")
 HOUR, DAY = 3600, 86400
+
+Time = InstrumentedAttribute[datetime]
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ class Period:
         # The first one has but its end inside the period, and would show too little.
         return list(range(first + self.step, last + self.step, self.step))
 
-    def step_of(self, time: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    def step_of(self, time: Time) -> sa.ColumnElement[Any]:
         seconds = sa.cast(sa.extract("epoch", time), sa.Numeric(20, 6, asdecimal=False))
         return sa.type_coerce(seconds - seconds % self.step, sa.Numeric(20, 6, asdecimal=False))
 
-    def is_now(self, time: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    def is_now(self, time: Time) -> sa.ColumnElement[int]:
         return sa.case((time >= self.since, 1), else_=0)
 
 

@@ -14,7 +14,7 @@ class Page:
     total: int
     size: int = 50
 
-    def cut(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+    def cut(self, statement: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         return statement.limit(self.size).offset((self.number - 1) * self.size)
 
     @property

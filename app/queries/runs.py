@@ -35,12 +35,12 @@ LISTED = (
 )
 
 
-def listing(wanted: Mapping[str, Any], now: datetime) -> sa.Select[Any]:
+def listing(wanted: Mapping[str, Any], now: datetime) -> sa.Select[*tuple[Any, ...]]:
     """Runs without their heavy columns, newest first; `wanted` is a loaded RunFilter or RunPageFilter."""
     return sa.select(*LISTED, Run.error, Run.scope_detail).where(*_conditions(wanted, now)).order_by(*NEWEST_FIRST)
 
 
-def total(wanted: Mapping[str, Any], now: datetime) -> sa.Select[tuple[int]]:
+def total(wanted: Mapping[str, Any], now: datetime) -> sa.Select[int]:
     return sa.select(sa.func.count()).select_from(Run).where(*_conditions(wanted, now))
 
 

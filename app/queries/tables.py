@@ -25,7 +25,7 @@ def _known() -> sa.Subquery:
     )
 
 
-def listing(wanted: Mapping[str, Any]) -> sa.Select[Any]:
+def listing(wanted: Mapping[str, Any]) -> sa.Select[*tuple[Any, ...]]:
     """Known tables by name, with what is remembered of each (None where nothing is)."""
     known, state = _known(), aliased(TableState)
     at_home = sa.and_(
@@ -46,7 +46,7 @@ def listing(wanted: Mapping[str, Any]) -> sa.Select[Any]:
     )
 
 
-def total(wanted: Mapping[str, Any]) -> sa.Select[tuple[int]]:
+def total(wanted: Mapping[str, Any]) -> sa.Select[int]:
     known = _known()
     return sa.select(sa.func.count()).select_from(known).where(*_conditions(known, wanted))
 

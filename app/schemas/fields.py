@@ -29,8 +29,8 @@ class Text(fields.String):
     def __init__(self, description: str, **kwargs: Any) -> None:
         super().__init__(load_default=None, metadata={"description": description}, **kwargs)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str | None:
-        text = super()._deserialize(value, *args, **kwargs)
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super().deserialize(value, *args, **kwargs)
         if text is not None and "\0" in text:
             raise ValidationError("Must not hold a NUL byte.")
         return text or None

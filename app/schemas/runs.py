@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from app.schemas.fields import Text, Whole
+
+Field = fields.Field[Any]
 
 
 class RunFilter(Schema):
@@ -35,12 +39,12 @@ class RunChoice(Schema):
     schema = Text("Its schema.")
 
 
-def maybe(field: type[fields.Field], description: str, **kwargs: object) -> fields.Field:
+def maybe(field: type[Field], description: str, **kwargs: Any) -> Field:
     """A field that is always there and null when unknown."""
     return field(required=True, allow_none=True, metadata={"description": description}, **kwargs)
 
 
-def sure(field: type[fields.Field], description: str, **kwargs: object) -> fields.Field:
+def sure(field: type[Field], description: str, **kwargs: Any) -> Field:
     return field(required=True, metadata={"description": description}, **kwargs)
 
 

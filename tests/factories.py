@@ -1,0 +1,287 @@
+"""Believable runs, as the engine would store them, for tests that need history but no warehouse."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from profilemesh.storage.models import Event, Result, Run, TableState
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def bell(n: int = 10, low: float = 0.0, high: float = 100.0, rows: int = 1000) -> list[dict[str, Any]]:
+    weights = [math.exp(-(((i - n / 2.4) / (n / 5)) ** 2) / 2) for i in range(n)]
+    step = (high - low) / n
+    return [
+        {"bin_start": low + i * step, "bin_end": low + (i + 1) * step, "count": round(w / sum(weights) * rows)}
+        for i, w in enumerate(weights)
+    ]
+
+
+def days(n: int, rows: int) -> list[dict[str, Any]]:
+    start = datetime(2026, 10, 1, tzinfo=UTC)
+    edges = [f"{start + timedelta(days=3 * i):%Y-%m-%d}" for i in range(n + 1)]
+    return [
+        {"bin_start": a, "bin_end": b, "count": rows // n + 40 * (i % 4)}
+        for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))
+    ]
+
+
+def number_metrics(rows: int, nulls: int = 0, low: float = 0, high: float = 9812.4, **more: Any) -> dict[str, Any]:
+    mean = low + (high - low) * 0.4
+    return {
+        **shares(rows, nulls, max(rows // 20, 1)),
+        "min": low,
+        "max": high,
+        "mean": mean,
+        "stddev": (high - low) / 7,
+        "median": mean * 0.95,
+        "zero_count": 0,
+        "negative_count": 0,
+        "histogram": bell(low=low, high=high, rows=rows - nulls),
+        **more,
+    }
+
+
+def text_metrics(rows: int, nulls: int = 0, low: str = "a", high: str = "z", **more: Any) -> dict[str, Any]:
+    return {**shares(rows, nulls, rows - nulls), "min": low, "max": high, "min_length": 1, "max_length": 32, **more}
+
+
+def shares(rows: int, nulls: int, distinct: int) -> dict[str, Any]:
+    present = rows - nulls
+    return {
+        "count": rows,
+        "null_count": nulls,
+        "null_percent": 100 * nulls / rows if rows else None,
+        "distinct_count": distinct,
+        "distinct_percent": 100 * distinct / present if present else None,
+    }
+
+
+def top(*pairs: tuple[str, int]) -> list[dict[str, Any]]:
+    return [{"value": value, "count": count} for value, count in pairs]
+
+
+Columns = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def shop_columns(rows: int, email_nulls: float = 0.002) -> Columns:
+    nulls = int(rows * email_nulls)
+    paid, rest = int(rows * 0.62), rows - int(rows * 0.62)
+    return {
+        ("order_id", "BIGINT"): number_metrics(rows, low=1, high=rows, distinct_count=rows, distinct_percent=99.8),
+        ("ordered_at", "TIMESTAMP"): {
+            **shares(rows, 0, rows),
+            "min": "2026-10-01 00:00:04",
+            "max": "2026-11-22 23:59:51.250000",
+            "date_histogram": days(12, rows),
+        },
+        ("total", "DECIMAL(12,2)"): number_metrics(rows, nulls=rows // 1000, high=9812.4),
+        ("email", "VARCHAR"): text_metrics(rows, nulls, "aaron@example.com", "zoe@example.com"),
+        ("status", "VARCHAR"): {
+            **text_metrics(rows, 0, "cancelled", "shipped"),
+            "distinct_count": 3,
+            "distinct_percent": 300 / rows if rows else None,
+            "top_values": top(("shipped", paid), ("paid", rest * 2 // 3), ("cancelled", rest - rest * 2 // 3)),
+        },
+        ("is_gift", "BOOLEAN"): {
+            **shares(rows, 0, 2),
+            "true_count": rows // 9,
+            "top_values": top(("false", rows - rows // 9), ("true", rows // 9)),
+        },
+        ("payload", "JSON"): {"count": rows, "null_count": rows, "null_percent": 100.0},
+    }
+
+
+def add_run(
+    session: Session,
+    table: str = "orders",
+    *,
+    schema: str = "main",
+    warehouse: str = "shop",
+    warehouse_type: str = "duckdb",
+    at: datetime = NOW,
+    status: str = "success",
+    rows: int | None = 1000,
+    columns: Columns | None = None,
+    run_id: str | None = None,
+    **more: Any,
+) -> Run:
+    """A run with its metrics; `columns` maps (name, type) to metrics, None for the shop's."""
+    failed = status == "failed"
+    shaped = {} if failed else shop_columns(rows or 0) if columns is None else columns
+    defaults: dict[str, Any] = {
+        "environment": "production",
+        "started_at": at - timedelta(seconds=1),
+        "as_of": None if failed else at,
+        "duration_seconds": 0.21,
+        "rows_scanned": None if failed else rows,
+        "action": "full",
+        "reason": "snapshot_changed",
+        "scope": None if failed else "full",
+        "strategy": "pushdown",
+        "hash_family": "duckdb-2",
+        "statements": [{"sql": f'SELECT count(*)\nFROM "{schema}"."{table}"', "seconds": 0.12, "rows": 1}],
+        "error": "statement timeout after 60 s" if failed else None,
+    }
+    run = Run(
+        run_id=run_id or str(uuid.uuid4()),
+        dataset_name=table,
+        schema_name=schema,
+        warehouse=warehouse,
+        warehouse_type=warehouse_type,
+        profiled_at=at,
+        status=status,
+        row_count=None if failed else rows,
+        column_count=None if failed else len(shaped),
+        **{**defaults, **more},
+    )
+    session.add(run)
+    session.add_all(results(run, shaped))
+    return run
+
+
+def results(run: Run, columns: Columns) -> list[Result]:
+    return [
+        Result(
+            run_id=run.run_id,
+            dataset_name=run.dataset_name,
+            schema_name=run.schema_name,
+            column_name=name,
+            column_type=type_,
+            metric_name=metric,
+            metric_value=stored(value),
+            metric_number=float(value) if isinstance(value, int | float) and math.isfinite(value) else None,
+            profiled_at=run.profiled_at,
+        )
+        for (name, type_), metrics in columns.items()
+        for metric, value in metrics.items()
+    ]
+
+
+def stored(value: Any) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value) if isinstance(value, list) else str(value)
+
+
+def add_state(session: Session, table: str = "orders", *, run: Run | None = None, **more: Any) -> TableState:
+    defaults: dict[str, Any] = {
+        "schema_name": "main",
+        "warehouse": "shop",
+        "decision": "skip",
+        "decision_reason": "snapshot_match",
+        "decided_at": NOW - timedelta(minutes=2),
+        "last_verified_at": NOW - timedelta(minutes=2),
+    }
+    if run is not None:
+        defaults |= {
+            "schema_name": run.schema_name,
+            "warehouse": run.warehouse,
+            "last_profiled_at": run.profiled_at,
+            "last_changed_at": run.profiled_at,
+            "last_run_id": run.run_id,
+            "row_count": run.row_count,
+        }
+    state = TableState(table_name=table, **{**defaults, **more})
+    session.add(state)
+    return state
+
+
+def add_drift(session: Session, run: Run, column: str | None = "email", at: datetime | None = None) -> Event:
+    event = Event(
+        event_id=str(uuid.uuid4()),
+        event_type="DataDriftDetected",
+        run_id=run.run_id,
+        warehouse=run.warehouse,
+        schema_name=run.schema_name,
+        table_name=run.dataset_name,
+        column_name=column,
+        metric_name="null_percent",
+        baseline_value=0.2,
+        current_value=14.1,
+        change_percent=6950.0,
+        drift_severity="high",
+        timestamp=at or run.profiled_at,
+    )
+    run.has_drift = True
+    session.add(event)
+    return event
+
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
+    """A month and a half of a shop, a stream of clicks and a ledger, with what goes wrong in real life."""
+    for day in range(history, -1, -1):
+        at = now - timedelta(days=day, minutes=7)
+        orders = add_run(session, at=at, columns=None, rows=1_800_000 + (history - day) * 900)
+        if day in (2, 3):
+            add_drift(session, orders)
+        if day % 3 == 0:
+            customers = add_run(session, "customers", at=at + timedelta(minutes=1), rows=212_000, duration_seconds=0.08)
+        if day % 2:
+            add_run(
+                session,
+                "web_events",
+                warehouse="clicks",
+                warehouse_type="postgres",
+                schema="public",
+                at=at + timedelta(minutes=2),
+                rows=96_100_000 - day * 40_000,
+                rows_scanned=240_000,
+                scope="merged",
+                action="partial",
+                reason="partitions_changed",
+                scope_detail={"partitions": 1, "partitions_total": 412},
+                strategy="stream",
+                duration_seconds=0.9,
+            )
+        if day in (1, 4, 11):
+            add_run(
+                session,
+                "postings",
+                warehouse="ledger",
+                warehouse_type="postgres",
+                schema="finance",
+                at=at + timedelta(minutes=3),
+                status="failed",
+                duration_seconds=60.0,
+            )
+    add_state(session, "orders", run=orders)
+    add_state(session, "customers", run=customers)
+    unreachable = {"decision": "defer", "decision_reason": "warehouse_unreachable", "last_verified_at": None}
+    add_state(session, "accounts", warehouse="crm", **unreachable)
+    add_oddities(session, now)
+
+
+def add_oddities(session: Session, now: datetime) -> None:
+    """Names and values from people who do not wish us well."""
+    odd = add_run(
+        session,
+        HOSTILE,
+        schema="ünï cödé",
+        at=now - timedelta(hours=5),
+        rows=3,
+        environment="staging",
+        columns={
+            (HOSTILE, "TEXT"): text_metrics(3, 0, "<b>bold</b>", "‮evil‬" * 20, top_values=top((HOSTILE, 2), ("", 1))),
+            ("x" * 200, "A" * 90): number_metrics(3, 1, low=-1.5e300, high=1.5e300),
+            ("naïve שלום", "VARCHAR"): text_metrics(3, 0, "שלום עולם", "  "),
+        },
+        column_errors={HOSTILE: "invalid input syntax: <i>nope</i>"},
+    )
+    add_state(session, HOSTILE, run=odd, decision="full", decision_reason="unknown_state")
+
+
+def add_many(session: Session, tables: Sequence[str]) -> None:
+    for minutes, table in enumerate(tables):
+        add_run(session, table, at=NOW - timedelta(minutes=minutes), columns={})
