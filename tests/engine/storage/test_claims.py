@@ -55,8 +55,8 @@ def test_only_the_holder_releases(storage: Storage) -> None:
     assert claim(storage, new_holder())
 
 
-def test_of_two_processes_exactly_one_wins_each_table(storage: Storage, storage_url: str, actor) -> None:
-    processes = [actor("claim_tables", storage_url, "40") for _ in range(2)]
+def test_of_two_processes_exactly_one_wins_each_table(storage: Storage, migrated_url: str, actor) -> None:
+    processes = [actor("claim_tables", migrated_url, "40") for _ in range(2)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -66,8 +66,8 @@ def test_of_two_processes_exactly_one_wins_each_table(storage: Storage, storage_
     assert sorted(won, key=int) == [str(number) for number in range(40)]
 
 
-def test_the_claim_of_a_killed_process_is_taken_over_at_once(storage: Storage, storage_url: str, actor) -> None:
-    process = actor("claim_tables", storage_url, "1")
+def test_the_claim_of_a_killed_process_is_taken_over_at_once(storage: Storage, migrated_url: str, actor) -> None:
+    process = actor("claim_tables", migrated_url, "1")
     process.stdin.write("go\n")
     process.stdin.flush()
     assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "0\n"]

@@ -48,9 +48,12 @@ def test_an_empty_database_is_told_with_the_command(storage_url: str) -> None:
         open_storage(storage_url)
 
 
-def test_a_newer_revision_is_refused(storage: Storage, storage_url: str) -> None:
+def test_a_newer_revision_is_refused(storage_url: str) -> None:
+    upgrade(storage_url)
+    storage = open_storage(storage_url)
     with storage.begin() as session:
         session.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    storage.close()
     for use in (open_storage, upgrade):
         with pytest.raises(StorageOutdated, match="revision 9999, made by a newer ProfileMesh"):
             use(storage_url)

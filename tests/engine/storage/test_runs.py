@@ -158,9 +158,9 @@ def test_latest_runs_gives_one_per_table_even_where_runs_share_an_id(storage: St
     }
 
 
-def test_a_process_killed_before_its_commit_leaves_the_old_truth(storage: Storage, storage_url: str, actor) -> None:
+def test_a_process_killed_before_its_commit_leaves_the_old_truth(storage: Storage, migrated_url: str, actor) -> None:
     start(storage, new_run())
-    process = actor("stop_before_commit", storage_url)
+    process = actor("stop_before_commit", migrated_url)
     assert process.stdout.readline() == "written\n"
     process.kill()
     process.wait()
