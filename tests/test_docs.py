@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from click import Context
 
+from profilemesh.cli import main
 from profilemesh.planning.decisions import Reason
 from profilemesh.profiling.metrics import CATALOGUE, Metric
 
@@ -34,3 +36,9 @@ def test_no_documented_reason_or_metric_is_unknown() -> None:
         if line.startswith("### `")
     ]
     assert set(documented) == {metric.name for metric in CATALOGUE} | {reason.value for reason in Reason}
+
+
+def test_every_command_has_its_heading() -> None:
+    commands = main.list_commands(Context(main))
+    assert commands
+    assert [name for name in commands if f"\n### `{name}`\n" not in text("cli.md")] == []
