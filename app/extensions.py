@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask_cors import CORS
 from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
@@ -63,8 +63,16 @@ def init_app(app: Flask) -> None:
     api.init_app(app)
     csrf.init_app(app)
     cors.init_app(app, resources={r"/(api(/.*)?|openapi\.json)?": cors_options(app.config["CORS_ORIGINS"])})
+    app.after_request(vary_by_origin)
     htmx.init_app(app)
 
 
 def cors_options(origins: list[str]) -> dict[str, Any]:
     return {"origins": origins, "expose_headers": EXPOSED, "methods": ["GET", "HEAD", "OPTIONS"], "max_age": 600}
+
+
+def vary_by_origin(response: Response) -> Response:
+    """Flask-CORS leaves this out where a single origin is allowed, but then too the answer depends on who asks."""
+    if request.path == "/" or request.path.startswith("/api"):
+        response.vary.add("Origin")
+    return response

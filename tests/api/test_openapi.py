@@ -1,0 +1,28 @@
+import pytest
+from flask.testing import FlaskClient
+
+
+def test_the_description_is_openapi_3_1_and_names_every_endpoint(client: FlaskClient) -> None:
+    described = client.get("/openapi.json").json
+    assert described["openapi"] == "3.1.0"
+    assert set(described["paths"]) == {"/", "/api/runs", "/api/runs/{run_id}"}
+
+
+def test_parameters_are_described_with_their_limits(client: FlaskClient) -> None:
+    described = client.get("/openapi.json").json["paths"]["/api/runs"]["get"]
+    limit = next(p for p in described["parameters"] if p["name"] == "limit")
+    assert limit["schema"] == {"type": "integer", "default": 100, "minimum": 1, "maximum": 1000}
+    assert all(p.get("description") for p in described["parameters"])
+
+
+def test_errors_are_described_as_they_are(client: FlaskClient) -> None:
+    problem = client.get("/openapi.json").json["components"]["schemas"]["Problem"]
+    assert {"type", "title", "status", "detail"} == set(problem["required"])
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_documentation_asks_no_other_machine(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert "http://" not in answer.text and "https://" not in answer.text and "<script>" not in answer.text
+    assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
