@@ -169,6 +169,8 @@ class DuckDBWarehouse(Warehouse):
             connection = duckdb.connect(str(path), read_only=True, config=self._settings())
             # Not in the settings: there the order of application is not ours.
             connection.execute("SET enable_external_access = false")
+            # Else a view on a missing table could read a Python variable of that name.
+            connection.execute("SET python_enable_replacements = false")
             connection.execute("SET TimeZone = 'UTC'")
         except duckdb.Error as error:
             raise self._not_opened(error, path) from error

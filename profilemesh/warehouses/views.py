@@ -22,7 +22,8 @@ _UNTRUSTED_WORDS = re.compile(
     r"|pragma_\w+|sqlite_\w+|dbstat|duckdb_\w+|pg_\w+|information_schema)\b"
 )
 _CALL = re.compile(r"([a-z_]\w*)\"?\s*\(")
-_FILE_SOURCE = re.compile(r"\b(from|join)\s*\(?\s*'|,\s*'[^']*'\s+as\b")
+# DuckDB reads a file named in the place of a table, and prints its name in either kind of quotes.
+_FILE_SOURCE = re.compile(r"\b(from|join)\s*\(?\s*'|,\s*'[^']*'\s+as\b|\"[^\"]*[./:][^\"]*\"")
 
 
 def self_contained(views: Iterable[tuple[str, str]], doubtful: Iterable[str] = ()) -> set[str]:
