@@ -73,7 +73,8 @@ def record_decisions(session: Session, decisions: Iterable[Decision], now: datet
     while chunk := list(islice(rows, _TABLES_PER_STATEMENT)):
         statement = _insert(session).values(chunk)
         new = statement.excluded
-        verified = sa.func.coalesce(new.last_verified_at, TableState.last_verified_at)
+        later = sa.case((new.last_verified_at > TableState.last_verified_at, new.last_verified_at))
+        verified = sa.func.coalesce(later, TableState.last_verified_at, new.last_verified_at)
         moved = {name: new[name] for name in ("decision", "decision_reason", "evidence", "decided_at")}
         session.execute(
             statement.on_conflict_do_update(index_elements=_KEY, set_=moved | {"last_verified_at": verified})
@@ -86,8 +87,16 @@ def _decision_row(decision: Decision, now: datetime) -> dict[str, Any]:
         "decision_reason": decision.reason.value,
         "evidence": decision.evidence,
         "decided_at": now,
-        "last_verified_at": now if decision.reason is Reason.SNAPSHOT_MATCH else None,
+        "last_verified_at": _verified_at(decision, now),
     }
+
+
+def _verified_at(decision: Decision, now: datetime) -> datetime | None:
+    """Up to when an equal token proves that nothing changed; None where nothing was proved."""
+    if decision.reason is not Reason.SNAPSHOT_MATCH:
+        return None
+    known_until = decision.snapshot.verified_as_of if decision.snapshot else None
+    return min(now, known_until) if known_until else now
 
 
 def claim(session: Session, table: TableRef, holder: str, now: datetime, term: timedelta) -> bool:

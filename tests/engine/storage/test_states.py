@@ -111,6 +111,20 @@ def test_a_decision_moves_neither_snapshot_nor_profile_nor_claim(storage: Storag
     assert after.last_verified_at == (LATER if reason is Reason.SNAPSHOT_MATCH else NOW)
 
 
+@pytest.mark.parametrize(
+    ("lag", "verified"), [(timedelta(minutes=1), LATER - timedelta(minutes=1)), (timedelta(days=9), NOW)]
+)
+def test_unchanged_is_proved_only_up_to_what_the_token_knows(
+    storage: Storage, lag: timedelta, verified: datetime
+) -> None:
+    profile(storage, "r1", "token 1", NOW)
+    snapshot = Snapshot(TABLE, (), "token 1", verified_as_of=LATER - lag)
+    with storage.begin() as session:
+        decision = Decision(TABLE, Action.SKIP, Reason.SNAPSHOT_MATCH, {}, snapshot)
+        states.record_decisions(session, [decision], LATER)
+    assert kept(storage).last_verified_at == verified
+
+
 def test_a_decision_about_a_new_table_makes_its_state(storage: Storage) -> None:
     decide(storage, Action.FULL, Reason.FIRST_PROFILE, NOW)
     with storage.read() as session:
