@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ from profilemesh.errors import (
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, Kind, TableRef
 from profilemesh.warehouses.base import CheckResult, Misconfigured, Scan, SentStatement, Warehouse
-from profilemesh.warehouses.files import duckdb_token, file_size
+from profilemesh.warehouses.files import database_path, duckdb_token, existing_file, file_size
 from profilemesh.warehouses.views import self_contained
 
 _KINDS = {
@@ -109,7 +109,9 @@ class DuckDBScan(Scan):
 
     def cancel(self) -> None:
         self._stopped = ScanCancelled
-        self._connection.interrupt()
+        # It may be closed at this very moment; then there is nothing to stop.
+        with suppress(duckdb.Error):
+            self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()
@@ -155,16 +157,11 @@ class DuckDBWarehouse(Warehouse):
 
     @property
     def path(self) -> Path:
-        path = self.config.filepath or self.config.database
-        if not path:
-            raise Misconfigured(f"warehouse {self.name}: no file; set `filepath` to the DuckDB file")
-        return Path(path).expanduser().absolute()
+        return database_path(self.config)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A new read-only connection in UTC that cannot reach outside its file."""
-        path = self.path
-        if not path.is_file():
-            raise Misconfigured(f"warehouse {self.name}: there is no file {path}; check `filepath`")
+        path = existing_file(self.config)
         try:
             connection = duckdb.connect(str(path), read_only=True, config=self._settings())
             # Not in the settings: there the order of application is not ours.

@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from profilemesh.config.model import WarehouseConfig
+from profilemesh.warehouses.base import Misconfigured
+
 # Arguments: pairs of a path and the number of header bytes that count. Prints null for an absent or empty file.
 _PROBE = """
 import json, os, sys
@@ -30,6 +33,25 @@ json.dump([look(path, int(size)) for path, size in zip(pairs, pairs)], sys.stdou
 """
 
 _PROBE_SECONDS = 30
+
+
+def database_path(config: WarehouseConfig) -> Path:
+    """The absolute path of an embedded warehouse; `Misconfigured` if none is given."""
+    path = config.filepath or config.database
+    if not path:
+        raise Misconfigured(f"warehouse {config.name}: no file; set `filepath` to its database file")
+    return Path(path).expanduser().absolute()
+
+
+def existing_file(config: WarehouseConfig) -> Path:
+    """The same, and there is a file: no driver gets a chance to make one."""
+    path = database_path(config)
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise Misconfigured(f"warehouse {config.name}: {path} may not be looked at ({error.strerror})") from error
+    raise Misconfigured(f"warehouse {config.name}: there is no file {path}; check `filepath`")
 
 
 def sqlite_token(path: Path) -> str | None:

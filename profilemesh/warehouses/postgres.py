@@ -153,8 +153,12 @@ class PostgresWarehouse(Warehouse):
             "client_encoding": "UTF8",
         }
         given = {key: value for key, value in known.items() if value is not None}
-        dsn: str = make_dsn(**{**given, **extra, "options": settings.strip()})
-        return dsn
+        try:
+            return str(make_dsn(**{**given, **extra, "options": settings.strip()}))
+        except psycopg2.ProgrammingError as error:
+            raise Misconfigured(
+                f"warehouse {self.name}: libpq does not know `extra_params` as given ({error})"
+            ) from error
 
     def catalogue(self) -> tuple[Snapshot, ...]:
         facts, leaves, roots = self._look()

@@ -31,7 +31,8 @@ SELECT s.system_identifier::text, c.timeline_id, current_setting('server_version
     WHERE setting LIKE 'track\\_counts=%' AND setting NOT IN ('track_counts=on', 'track_counts=true')
       AND (setdatabase = 0 OR setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))),
   pg_has_role('pg_read_all_stats', 'USAGE'), clock_timestamp(),
-  (SELECT min(xact_start) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'),
+  (SELECT min(xact_start) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
+    AND backend_type NOT IN ('autovacuum worker', 'walsender')),
   md5(coalesce((SELECT string_agg(json_build_array(enumtypid, enumsortorder, enumlabel)::text, ';'
     ORDER BY enumtypid, enumsortorder) FROM pg_enum), '')
     || coalesce((SELECT string_agg(json_build_array(attrelid, attnum, attname, atttypid, atttypmod, attisdropped)::text,

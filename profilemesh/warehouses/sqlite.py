@@ -32,7 +32,7 @@ from profilemesh.errors import (
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, TableRef
 from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
-from profilemesh.warehouses.files import file_size, sqlite_token
+from profilemesh.warehouses.files import database_path, existing_file, file_size, sqlite_token
 from profilemesh.warehouses.sqlite_readings import kind_of, reading_of
 from profilemesh.warehouses.views import self_contained
 
@@ -127,16 +127,11 @@ class SQLiteWarehouse(Warehouse):
 
     @property
     def path(self) -> Path:
-        path = self.config.filepath or self.config.database
-        if not path:
-            raise Misconfigured(f"warehouse {self.name}: no file; set `filepath` to the SQLite file")
-        return Path(path).expanduser().absolute()
+        return database_path(self.config)
 
     def connect(self) -> adbc.Connection:
         """A new connection that cannot write and waits for a writer's lock for 5 s (extra_params.busy_timeout_ms)."""
-        path = self.path
-        if not path.is_file():
-            raise Misconfigured(f"warehouse {self.name}: there is no file {path}; check `filepath`")
+        path = existing_file(self.config)
         busy_ms = int(self.config.extra_params.get("busy_timeout_ms", 5000))
         with _mapped(f"warehouse {self.name}: {path}", opening=True):
             connection = adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True)

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 import uuid
 from datetime import UTC, date, datetime, timedelta
@@ -134,9 +135,8 @@ def test_infinite_and_far_times_are_odd(run, warehouse, snapshot_of) -> None:
         " ('0044-03-15 BC', '4713-01-01 BC', '294246-12-31'), (NULL, NULL, NULL)",
     )
     micros = "(extract(epoch FROM {}) * 1000000)::bigint"
-    days, *times = run(
-        f"SELECT d - DATE '1970-01-01', {micros.format('s')}, {micros.format('z')} FROM t WHERE d < 'now'"
-    )[0]
+    exact = f"SELECT d - DATE '1970-01-01', {micros.format('s')}, {micros.format('z')} FROM t WHERE d < 'now'"
+    days, *times = run(exact)[0]
     readings = [warehouse.reading(column) for column in snapshot_of(warehouse, "t").columns]
     statement = sa.select(*(r.sent for r in readings), *(r.odd.label(f"odd{n}") for n, r in enumerate(readings)))
     with warehouse.open_scan(TableRef("pg", "public", "t")) as scan:
@@ -358,6 +358,12 @@ def test_counters_that_are_off_prove_nothing(run, connect, snapshot_of, role, po
     assert "track_counts is off" in snapshot_of(warehouse, "t").doubt
 
 
+def test_a_standby_proves_nothing(warehouse) -> None:
+    facts, _, _ = warehouse._look()
+    assert facts.doubt() is None
+    assert "standby" in dataclasses.replace(facts, is_standby=True).doubt()
+
+
 def test_hidden_rows_are_told_and_policies_count(run, connect, snapshot_of, role) -> None:
     run(
         "CREATE TABLE t (a int, who text)",
@@ -438,6 +444,7 @@ def test_a_denied_table_is_listed_and_told(run, connect, role) -> None:
         ({"host": "/nowhere"}, WarehouseUnreachable, "No such file"),
         ({"username": "nobody"}, Misconfigured, "login"),
         ({"database": "nosuch"}, Misconfigured, "login"),
+        ({"extra_params": {"sslmod": "require"}}, Misconfigured, "extra_params"),
     ],
 )
 def test_no_connection_is_told_without_the_password(connect, changes, error, words: str) -> None:
@@ -463,26 +470,45 @@ def test_a_long_statement_times_out(run, connect) -> None:
             scan.rows(sa.text("SELECT pg_sleep(5)"))
 
 
+def long_rows(last: str) -> sa.Select:
+    """6,000 rows of 10 kB, several batches, that are not made before they are sent."""
+    rows = sa.text(f"SELECT repeat('x', 10000) || {last} AS a FROM (SELECT generate_series(1, 6000) AS n) AS s")
+    return sa.select(sa.column("a")).select_from(rows.columns(sa.column("a")).subquery())
+
+
+def test_a_scan_can_be_left_after_a_batch(run, warehouse) -> None:
+    run("CREATE TABLE t (a int)")
+    with warehouse.open_scan(TableRef("pg", "public", "t")) as scan:
+        assert next(scan.batches(long_rows("'y'"))).num_rows
+    run("SET lock_timeout = '1s'", "TRUNCATE t")
+
+
+def test_a_cancel_between_batches_stops_the_next(run, warehouse) -> None:
+    run("CREATE TABLE t (a int)")
+    with warehouse.open_scan(TableRef("pg", "public", "t")) as scan:
+        batches = scan.batches(long_rows("'y'"))
+        next(batches)
+        scan.cancel()
+        with pytest.raises(ScanCancelled):
+            list(batches)
+
+
 def test_a_timeout_after_some_batches_raises(run, connect) -> None:
     run("CREATE TABLE t (a int)")
-    statement = sa.select(sa.column("a", sa.Text)).select_from(
-        sa.text("SELECT repeat('x', 10000) AS a FROM generate_series(1, 10000000)").columns(sa.column("a")).subquery()
-    )
-    with connect(seconds=0.5).open_scan(TableRef("pg", "public", "t")) as scan:
+    with connect(seconds=1).open_scan(TableRef("pg", "public", "t")) as scan:
         got = []
         with pytest.raises(StatementTimeout):
-            for batch in scan.batches(statement):
+            for batch in scan.batches(long_rows("CASE WHEN n = 6000 THEN pg_sleep(30)::text ELSE '' END")):
                 got.append(batch.num_rows)
         assert got
 
 
 def test_a_failure_after_some_batches_raises(run, warehouse) -> None:
     run("CREATE TABLE t (a int)")
-    numbers = sa.text("SELECT 1 / (n - 4000000) AS a FROM generate_series(1, 5000000) AS n").columns(sa.column("a"))
     with warehouse.open_scan(TableRef("pg", "public", "t")) as scan:
         got = []
         with pytest.raises(StatementFailed, match="division by zero"):
-            for batch in scan.batches(sa.select(sa.column("a")).select_from(numbers.subquery())):
+            for batch in scan.batches(long_rows("(1 / (n - 6000))::text")):
                 got.append(batch.num_rows)
         assert got
 
