@@ -6,18 +6,17 @@ Number = int | float
 
 DASH = "–"
 MINUS = "−"
-STEPS = ((1e12, " tn"), (1e9, " bn"), (1e6, " M"), (1e4, " k"))
+# From where on, the divisor, its name. 999,999 would otherwise read 1,000 k.
+STEPS = ((0.9995e12, 1e12, "tn"), (0.9995e9, 1e9, "bn"), (0.9995e6, 1e6, "M"), (1e4, 1e3, "k"))
 
 
 def compact(value: Number | None) -> str:
     """1840221 -> 1.84 M; below ten thousand in full."""
     if value is None:
         return DASH
-    for size, unit in STEPS:
-        # 999,999 would otherwise be 1,000 k.
-        if abs(value) >= size * 0.9995 or (size == 1e4 and abs(value) >= size):
-            divisor = 1e3 if unit == " k" else size
-            return _signed(f"{_three(abs(value) / divisor)}{unit}", value)
+    for start, divisor, unit in STEPS:
+        if abs(value) >= start:
+            return _signed(f"{_three(abs(value) / divisor)} {unit}", value)
     return number(value)
 
 

@@ -88,7 +88,8 @@ def test_an_outdated_storage_is_a_page_with_the_command(outdated: Flask) -> None
 def test_an_outdated_storage_still_has_its_stylesheets_and_documentation(outdated: Flask) -> None:
     client = outdated.test_client()
     for path in ("/static/css/base.css", "/docs", "/openapi.json"):
-        assert client.get(path).status_code == 200
+        with client.get(path) as answer:
+            assert answer.status_code == 200
 
 
 def test_an_upgrade_needs_no_restart(outdated: Flask, tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""What every page has: safe headers, nothing inline, errors that say what to do."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from tests.factories import add_shop
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def pages(client: FlaskClient, session: Session) -> dict[str, str]:
+    add_shop(session, history=5)
+    session.commit()
+    run_id = client.get("/api/runs").json[0]["run_id"]
+    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/nope")
+    return {path: client.get(path, headers=HTML).text for path in paths}
+
+
+def test_nothing_is_inline(pages: dict[str, str]) -> None:
+    for path, page in pages.items():
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page), path
+        assert all(' src="' in tag for tag in re.findall(r"<script[^>]*>", page)), path
+
+
+def test_nothing_is_asked_of_other_machines(pages: dict[str, str]) -> None:
+    for path, page in pages.items():
+        assert not re.search(r'(src|href|action)="(https?:)?//', page), path
+
+
+def test_every_link_leads_somewhere(client: FlaskClient, pages: dict[str, str]) -> None:
+    links = {link.replace("&amp;", "&") for page in pages.values() for link in re.findall(r'href="(/[^"#]*)"', page)}
+    for link in links:
+        with client.get(link, headers=HTML) as answer:
+            assert answer.status_code == 200, link
+
+
+def test_every_picture_that_speaks_has_words(pages: dict[str, str]) -> None:
+    for path, page in pages.items():
+        for tag in re.findall(r"<svg[^>]*>", page):
+            assert 'aria-hidden="true"' in tag or re.search(r'aria-label="[^"]+', tag), (path, tag)
+
+
+def test_one_heading_of_the_first_order(pages: dict[str, str]) -> None:
+    for path, page in pages.items():
+        assert page.count("<h1") == 1, path
+
+
+def test_headers_let_the_page_run_only_its_own_files(client: FlaskClient) -> None:
+    headers = client.get("/runs").headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+
+
+def test_the_lax_policy_is_for_the_two_documentation_pages_alone(client: FlaskClient) -> None:
+    lax = {
+        p
+        for p in ("/", "/runs", "/docs", "/redoc", "/openapi.json", "/docs/x")
+        if "unsafe" in client.get(p).headers["Content-Security-Policy"]
+    }
+    assert lax == {"/docs", "/redoc"}
+
+
+def test_an_error_says_what_to_do(client: FlaskClient) -> None:
+    answer = client.get("/nope", headers=HTML)
+    assert answer.status_code == 404 and 'role="alert"' in answer.text
+    assert 'href="/"' in answer.text and 'href="/runs"' in answer.text
+
+
+def test_an_error_for_htmx_is_a_fragment(client: FlaskClient) -> None:
+    answer = client.get("/runs?days=x", headers={"HX-Request": "true"})
+    assert answer.status_code == 422 and answer.text.startswith("<section") and "<html" not in answer.text
+
+
+def test_the_page_one_is_on_is_marked(client: FlaskClient) -> None:
+    for path, name in (("/", "Overview"), ("/runs", "Runs"), ("/tables", "Tables")):
+        page = client.get(path, headers=HTML).text
+        assert re.findall(r'aria-current="page">(\w+)', page) == [name]

@@ -1,0 +1,124 @@
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from tests.factories import NOW, add_oddities, add_run, number_metrics, text_metrics
+from tests.web import counted
+
+
+def page_of(client: FlaskClient, run_id: str = "r1") -> str:
+    answer = client.get(f"/runs/{run_id}")
+    assert answer.status_code == 200
+    return " ".join(answer.text.split())
+
+
+def test_the_scope_is_told_in_words(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", rows=1_840_221)
+    session.commit()
+    assert (
+        "Read all 1,840,221 rows inside the warehouse in 0.21 s because its data changed. "
+        "Every number is of the whole table." in page_of(client)
+    )
+
+
+def test_a_merged_run_says_what_it_read_of_the_whole(client: FlaskClient, session: Session) -> None:
+    more = {"scope": "merged", "rows_scanned": 62_000, "strategy": "stream", "reason": "first_profile"}
+    add_run(session, run_id="r1", rows=1_840_221, **more)
+    session.commit()
+    page = page_of(client)
+    assert "Read 62,000 rows by streaming its rows through the profiler" in page
+    assert "merged with what was known" in page and "never profiled before" in page
+
+
+def test_statements_are_shown_with_their_time(client: FlaskClient, session: Session) -> None:
+    quick = {"sql": 'SELECT "<b>" FROM x', "seconds": 0.123, "rows": 1}
+    sent = [quick, {"sql": "SELECT 2", "seconds": 61, "rows": 4096}]
+    add_run(session, run_id="r1", statements=sent)
+    session.commit()
+    page = page_of(client)
+    assert "SELECT &#34;&lt;b&gt;&#34; FROM x" in page
+    assert "0.12 s" in page and "61 s" in page and "4,096 rows came back" in page
+
+
+def test_a_column_shows_its_metrics(client: FlaskClient, session: Session) -> None:
+    columns = {("total", "DECIMAL(12,2)"): number_metrics(1000, 141, low=-1, high=9812.4, distinct_count=83_000)}
+    add_run(session, run_id="r1", columns=columns)
+    session.commit()
+    page = page_of(client)
+    for shown in ("14.1 %", "83 k", "± 4.9 %", "−1", "9,812.4", "3,924", 'class="hist"', 'class="share"'):
+        assert shown in page
+    assert 'title="141 of 1,000 rows"' in page
+
+
+def test_an_exact_distinct_count_shows_no_error(client: FlaskClient, session: Session) -> None:
+    listed = [{"value": "a", "count": 7}, {"value": "b", "count": 2}]
+    add_run(session, run_id="r1", columns={("x", "TEXT"): text_metrics(9, top_values=listed)})
+    session.commit()
+    page = page_of(client)
+    assert "4.9" not in page and "77.8 %" in page and "22.2 %" in page
+
+
+def test_an_old_profile_counted_and_did_not_estimate(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", hash_family=None, columns={("x", "TEXT"): text_metrics(9)})
+    session.commit()
+    assert "4.9" not in page_of(client)
+
+
+def test_a_failed_run_shows_its_error_and_the_way_on(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", status="failed", error="permission denied for table orders")
+    session.commit()
+    page = page_of(client)
+    assert "This run failed" in page and "<pre>permission denied for table orders</pre>" in page
+    assert "profilemesh profile --table orders" in page
+
+
+def test_columns_that_could_not_be_read_are_named(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", column_errors={"email": "invalid byte sequence", "gone": "no such column"})
+    session.commit()
+    page = page_of(client)
+    assert "2 columns could not be read in full" in page
+    assert "invalid byte sequence" in page and "no such column" in page
+    assert page.count("not all could be read") == 1
+
+
+def test_what_comes_from_a_warehouse_is_harmless(client: FlaskClient, session: Session) -> None:
+    add_oddities(session, NOW)
+    session.commit()
+    run_id = client.get("/api/runs").json[0]["run_id"]
+    for path in (f"/runs/{run_id}", "/runs", "/tables", "/"):
+        page = client.get(path, headers={"Accept": "text/html"}).text
+        assert "<script>alert" not in page and "<b>bold" not in page and "<i>nope" not in page
+        assert "\u202e" not in page.split("<title>")[0] and "&lt;script&gt;alert" in page
+
+
+def test_unprintable_characters_do_not_turn_the_page_around(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", columns={("x", "TEXT"): text_metrics(3, low="\u202eevil", high="\x07bell")})
+    session.commit()
+    page = page_of(client)
+    assert "\u202e" not in page and "\x07" not in page and "evil" in page
+
+
+def test_the_other_tables_of_an_old_run_are_linked(client: FlaskClient, session: Session) -> None:
+    add_run(session, "a", run_id="r1", columns={})
+    add_run(session, "b", run_id="r1", columns={})
+    session.commit()
+    assert "covers 1 more table" in page_of(client)
+    assert '<h1><a href="/tables/b' in page_of(client, "r1?table=b")
+
+
+@pytest.mark.parametrize("run_id", ["nope", "%00", "x" * 300])
+def test_an_unknown_run_is_a_404_page(client: FlaskClient, run_id: str) -> None:
+    answer = client.get(f"/runs/{run_id}")
+    assert answer.status_code == 404 and answer.content_type.startswith("text/html")
+    assert 'href="/runs"' in answer.text
+
+
+def test_two_statements_however_many_columns(app: Flask, client: FlaskClient, session: Session) -> None:
+    columns = {(f"c{i}", "INTEGER"): number_metrics(9) for i in range(60)}
+    add_run(session, run_id="r1", columns=columns)
+    session.commit()
+    page_of(client)
+    with counted(app) as sent:
+        page_of(client)
+    assert len(sent) == 2

@@ -1,0 +1,111 @@
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from tests.factories import NOW, add_run, add_shop, add_state, number_metrics, text_metrics
+from tests.web import counted
+
+
+def page_of(client: FlaskClient, address: str = "orders") -> str:
+    answer = client.get(f"/tables/{address}")
+    assert answer.status_code == 200
+    return " ".join(answer.text.split())
+
+
+def fact(page: str, name: str) -> str:
+    inside = page.split(f"<dt>{name}</dt><dd>")[1].split("</dd>")[0]
+    return "".join(part.split(">")[-1] for part in inside.split("<"))
+
+
+def test_the_three_times_are_kept_apart(client: FlaskClient, session: Session) -> None:
+    run = add_run(session, at=NOW - timedelta(days=3))
+    times = {"last_verified_at": NOW - timedelta(minutes=5), "last_changed_at": NOW - timedelta(days=4)}
+    add_state(session, run=run, **times)
+    session.commit()
+    page = page_of(client)
+    assert "<b>not read, proved unchanged</b>" in page
+    found = [fact(page, name) for name in ("Profiled", "Verified unchanged", "Data changed")]
+    assert found == ["3 d ago", "5 min ago", "4 d ago"]
+
+
+def test_what_is_unknown_is_a_dash(client: FlaskClient, session: Session) -> None:
+    add_state(session, "planned", last_verified_at=None, decision="defer", decision_reason="warehouse_busy")
+    session.commit()
+    page = page_of(client, "planned")
+    assert {fact(page, name) for name in ("Rows", "Columns", "Profiled", "Verified unchanged")} == {"–"}
+    assert "No profile yet" in page and "profilemesh profile --table planned" in page
+
+
+def test_row_counts_are_drawn_over_time_and_told(client: FlaskClient, session: Session) -> None:
+    for days, rows in ((3, 100), (2, 300), (1, 200)):
+        add_run(session, at=NOW - timedelta(days=days), rows=rows)
+    session.commit()
+    page = page_of(client)
+    first, last = (f"{NOW - timedelta(days=days):%Y-%m-%d}" for days in (3, 1))
+    assert f"Row count in 3 runs from {first} to {last}: from 100 to 200, between 100 and 300" in page
+    assert f"<title>{first}: 100 rows</title>" in page
+    assert "Null share, mean of all columns in 3 runs" in page
+
+
+def test_columns_are_of_the_latest_good_run(client: FlaskClient, session: Session) -> None:
+    add_run(session, at=NOW - timedelta(days=2), columns={("a", "INT"): number_metrics(5)}, rows=55)
+    add_run(session, at=NOW - timedelta(days=1), status="failed", error="locked")
+    session.commit()
+    page = page_of(client)
+    assert fact(page, "Rows") == "55" and "<bdi>a</bdi>" in page
+    assert "The newest run failed" in page and "locked" in page
+
+
+def test_a_column_has_its_most_telling_trend(client: FlaskClient, session: Session) -> None:
+    for days, nulls in ((2, 0), (1, 5)):
+        columns = {
+            ("email", "TEXT"): text_metrics(10, nulls),
+            ("total", "INT"): number_metrics(10, high=100 * days),
+            ("id", "TEXT"): text_metrics(10),
+        }
+        add_run(session, at=NOW - timedelta(days=days), columns=columns)
+    session.commit()
+    page = page_of(client)
+    assert "Null share in 2 runs: from 0 % to 50 %" in page
+    assert "Mean in 2 runs: from 80 to 40" in page
+    assert "Distinct in 2 runs: from 10 to 10" in page
+
+
+def test_a_name_in_several_places_shows_the_most_recent_and_links_the_others(
+    client: FlaskClient, session: Session
+) -> None:
+    add_run(session, at=NOW - timedelta(days=1), rows=11, columns={})
+    add_run(session, warehouse="clicks", warehouse_type="postgres", schema="public", rows=22, columns={})
+    session.commit()
+    page = page_of(client)
+    assert fact(page, "Rows") == "22" and 'href="/tables/orders?warehouse=shop&amp;schema=main"' in page
+    assert fact(page_of(client, "orders?warehouse=shop"), "Rows") == "11"
+    assert fact(page_of(client, "orders?warehouse=duckdb"), "Rows") == "11"
+    assert fact(page_of(client, "orders?schema=public"), "Rows") == "22"
+
+
+@pytest.mark.parametrize("name", ["a/b", "with space", "ünï", "a%b", "a?b#c", "x.y", '"; DROP TABLE'])
+def test_any_name_has_a_page_that_the_list_links_to(client: FlaskClient, session: Session, name: str) -> None:
+    add_run(session, name, columns={})
+    session.commit()
+    link = client.get("/tables").text.split('class="name" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert client.get(link).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["nope", "orders?schema=nope", "orders?warehouse=nope", "%00"])
+def test_an_unknown_table_is_a_404(client: FlaskClient, session: Session, address: str) -> None:
+    add_run(session, columns={})
+    session.commit()
+    assert client.get(f"/tables/{address}").status_code == 404
+
+
+def test_few_statements_however_long_the_history(app: Flask, client: FlaskClient, session: Session) -> None:
+    add_shop(session, history=20)
+    session.commit()
+    page_of(client)
+    with counted(app) as sent:
+        page_of(client)
+    assert len(sent) <= 7
