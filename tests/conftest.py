@@ -47,7 +47,10 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = get_server(folder / "data", cleanup_mode="delete")
     try:
         running = PostgresServer(str(server.get_postmaster_info().socket_dir))
-        running.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        # Cheap to make databases in; and no table is analysed but by a test.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+            running.execute(f"ALTER SYSTEM SET {setting} = off")
+        running.execute("SELECT pg_reload_conf()")
         yield running
     finally:
         server.cleanup()
