@@ -52,49 +52,65 @@ def reading_of(column: Column) -> Reading:
     return _READERS[column.kind](cell)
 
 
-def _class(cell: Expression) -> sa.ColumnElement[str]:
-    return sa.func.typeof(cell, type_=sa.String)
+# SQLite sorts numbers before text before blobs, whatever they hold. A comparison costs a third of a call of typeof().
+_FIRST_TEXT: Expression = sa.literal_column("''")
+_FIRST_BLOB: Expression = sa.literal_column("x''")
 
 
-def _is(cell: Expression, *classes: str) -> sa.ColumnElement[bool]:
-    return _class(cell).in_([sa.literal_column(f"'{name}'") for name in classes])
+def _is(cell: Expression, storage_class: str) -> sa.ColumnElement[bool]:
+    return sa.func.typeof(cell, type_=sa.String) == sa.literal_column(f"'{storage_class}'")
 
 
-def _is_not(cell: Expression, *classes: str) -> sa.ColumnElement[bool]:
-    return sa.not_(_is(cell, *classes, "null"))
+def _known(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The condition with false for unknown, which is what it is of NULL."""
+    return sa.func.ifnull(condition, sa.literal_column("0"), type_=sa.Boolean)
 
 
-def _only(cell: Expression, type_: sa.types.TypeEngine[Any], *classes: str) -> Expression:
-    return sa.case((_is(cell, *classes), sa.type_coerce(cell, type_)))
+def _is_text(cell: Expression) -> sa.ColumnElement[bool]:
+    return sa.and_(cell >= _FIRST_TEXT, cell < _FIRST_BLOB)
 
 
 def _integer(cell: Expression) -> Reading:
-    return Reading(_only(cell, sa.BigInteger(), "integer"), odd=_is_not(cell, "integer"), odd_means="invalid")
-
-
-def _float(cell: Expression) -> Reading:
+    # Of all values only an integer is the same after a bit operation; NULL stays NULL.
+    bits = sa.type_coerce(cell, sa.BigInteger()).bitwise_and(sa.literal_column("-1"))
     return Reading(
-        sa.case((_is(cell, "integer", "real"), sa.cast(cell, sa.REAL()))),
-        odd=_is_not(cell, "integer", "real"),
+        sa.case((bits.is_not_distinct_from(cell), sa.type_coerce(cell, sa.BigInteger()))),
+        odd=bits.is_distinct_from(cell),
         odd_means="invalid",
     )
 
 
-def _boolean(cell: Expression) -> Reading:
-    fits = sa.and_(_is(cell, "integer"), sa.type_coerce(cell, sa.BigInteger()).in_([0, 1]))
+def _float(cell: Expression) -> Reading:
     return Reading(
-        sa.case((fits, sa.type_coerce(cell, sa.Boolean()))),
-        odd=sa.and_(sa.not_(_is(cell, "null")), sa.not_(fits)),
+        sa.case((cell < _FIRST_TEXT, sa.cast(cell, sa.REAL()))), odd=_known(cell >= _FIRST_TEXT), odd_means="invalid"
+    )
+
+
+def _boolean(cell: Expression) -> Reading:
+    number = sa.type_coerce(cell, sa.BigInteger())
+    zero: Expression = sa.literal_column("0")
+    one: Expression = sa.literal_column("1")
+    return Reading(
+        sa.case((sa.or_(number == zero, number == one), sa.type_coerce(cell, sa.Boolean()))),
+        odd=_known(sa.and_(number != zero, number != one)),
         odd_means="invalid",
     )
 
 
 def _decimal(cell: Expression) -> Reading:
-    sent = sa.case(
-        (_is(cell, "integer"), sa.cast(cell, sa.Text())),
-        (_is(cell, "real"), _plain_digits(cell)),
+    number: sa.ColumnElement[float] = sa.type_coerce(cell, sa.Double())
+    text = sa.cast(cell, sa.Text())
+    whole = sa.cast(sa.cast(cell, sa.BigInteger()), sa.Text())
+    is_ordinary = sa.or_(
+        sa.and_(number > sa.literal_column("1e-4"), number < sa.literal_column("1e15")),
+        sa.and_(number < sa.literal_column("-1e-4"), number > sa.literal_column("-1e15")),
     )
-    return Reading(sent, Form.NUMBER_TEXT, odd=_is_not(cell, "integer", "real"), odd_means="invalid")
+    sent = sa.case(
+        (is_ordinary, sa.case((number == sa.cast(cell, sa.BigInteger()), whole), else_=text)),
+        (_is(cell, "integer"), text),
+        (number < _FIRST_TEXT, _plain_digits(cell)),
+    )
+    return Reading(sent, Form.NUMBER_TEXT, odd=_known(cell >= _FIRST_TEXT), odd_means="invalid")
 
 
 def _plain_digits(cell: Expression) -> sa.ColumnElement[str]:
@@ -124,25 +140,30 @@ def _untrailed(text: sa.ColumnElement[str], character: str) -> sa.ColumnElement[
 
 def _time_text(cell: Expression) -> Reading:
     # 64 characters hold every date; longer text is not one and stays unreadable when cut.
-    sent = sa.case((_is(cell, "text"), sa.func.substr(cell, 1, 64, type_=sa.Text)))
-    return Reading(sent, Form.TIME_TEXT, odd=_is_not(cell, "text"), odd_means="invalid")
+    cut = sa.case((sa.func.octet_length(cell) > sa.literal_column("64"), sa.func.substr(cell, 1, 64)), else_=cell)
+    return Reading(
+        sa.case((_is_text(cell), sa.type_coerce(cut, sa.Text()))),
+        Form.TIME_TEXT,
+        odd=_known(sa.or_(cell < _FIRST_TEXT, cell >= _FIRST_BLOB)),
+        odd_means="invalid",
+    )
 
 
 def _text(cell: Expression) -> Reading:
     return Reading(
-        sa.case((_is(cell, "text", "integer", "real"), _cut(cell))),
-        overflow=_overflow(cell, "text"),
-        odd=_is_not(cell, "text", "integer", "real"),
+        sa.case((cell < _FIRST_BLOB, _cut(cell))),
+        overflow=sa.case((sa.and_(_is_long(cell), cell < _FIRST_BLOB), _fingerprint(cell))),
+        odd=_known(cell >= _FIRST_BLOB),
         odd_means="invalid",
     )
 
 
 def _uuid(cell: Expression) -> Reading:
-    packed = sa.and_(_is(cell, "blob"), sa.func.length(cell) == 16)
+    packed = sa.and_(cell >= _FIRST_BLOB, sa.func.octet_length(cell) == sa.literal_column("16"))
     return Reading(
-        sa.case((_is(cell, "text"), _cut(cell)), (packed, sa.func.lower(sa.func.hex(cell), type_=sa.Text))),
-        overflow=_overflow(cell, "text"),
-        odd=sa.and_(_is_not(cell, "text"), sa.not_(packed)),
+        sa.case((_is_text(cell), _cut(cell)), (packed, sa.func.lower(sa.func.hex(cell), type_=sa.Text))),
+        overflow=sa.case((sa.and_(_is_long(cell), _is_text(cell)), _fingerprint(cell))),
+        odd=_known(sa.or_(cell < _FIRST_TEXT, sa.and_(cell >= _FIRST_BLOB, sa.not_(packed)))),
         odd_means="invalid",
     )
 
@@ -150,9 +171,9 @@ def _uuid(cell: Expression) -> Reading:
 def _bytes(cell: Expression) -> Reading:
     blob = sa.cast(cell, sa.LargeBinary())
     return Reading(
-        sa.case((_is(cell, "blob", "text"), sa.func.substr(blob, 1, CELL_LIMIT, type_=sa.LargeBinary))),
-        overflow=_overflow(cell, "blob", "text"),
-        odd=_is_not(cell, "blob", "text"),
+        sa.case((cell >= _FIRST_TEXT, sa.func.substr(blob, 1, CELL_LIMIT, type_=sa.LargeBinary))),
+        overflow=sa.case((sa.and_(_is_long(cell), cell >= _FIRST_TEXT), _fingerprint(cell))),
+        odd=_known(cell < _FIRST_TEXT),
         odd_means="invalid",
     )
 
@@ -160,8 +181,8 @@ def _bytes(cell: Expression) -> Reading:
 def _other(cell: Expression) -> Reading:
     hexadecimal = sa.func.hex(sa.func.substr(cell, 1, CELL_LIMIT // 2), type_=sa.Text)
     return Reading(
-        sa.case((_is(cell, "blob"), hexadecimal), (_is(cell, "text", "integer", "real"), _cut(cell))),
-        overflow=_overflow(cell, "text"),
+        sa.case((cell < _FIRST_BLOB, _cut(cell)), else_=hexadecimal),
+        overflow=sa.case((_is_long(cell), _fingerprint(cell))),
     )
 
 
@@ -175,12 +196,12 @@ def _cut(cell: Expression) -> sa.ColumnElement[str]:
     return sa.case((_is_long(cell), sa.func.substr(text, 1, CELL_LIMIT, type_=sa.Text)), else_=text)
 
 
-def _overflow(cell: Expression, *classes: str) -> sa.ColumnElement[str]:
-    """SQLite has no hash function: the fingerprint is 32 characters or bytes of the middle and 96 of the end."""
+def _fingerprint(cell: Expression) -> sa.ColumnElement[str]:
+    """SQLite has no hash function: this is the length, 32 characters or bytes of the middle and 96 of the end."""
     length = sa.cast(sa.func.length(cell), sa.Text())
     middle = sa.func.substr(cell, sa.func.length(cell) / sa.literal_column("2"), 32)
     sample = sa.func.hex(middle).concat(sa.func.hex(sa.func.substr(cell, -96, 96)))
-    return sa.case((sa.and_(_is(cell, *classes), _is_long(cell)), length.concat(":").concat(sample)))
+    return length.concat(":").concat(sample)
 
 
 _READERS = {
