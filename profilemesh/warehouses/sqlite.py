@@ -33,6 +33,7 @@ from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, TableRef
 from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.files import database_path, existing_file, file_size, sqlite_token
+from profilemesh.warehouses.sqlite_packing import Layout
 from profilemesh.warehouses.sqlite_readings import kind_of, reading_of
 from profilemesh.warehouses.views import self_contained
 
@@ -84,11 +85,12 @@ class SQLiteScan(Scan):
 
     def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
         """Rows as the statement's SQLAlchemy types say: int64, double, bool, string or binary, whatever comes first."""
-        sql = _compiled(_with_typed_first_row(statement))
+        inner = statement.subquery()
+        layout = Layout(list(inner.c))
+        sql = _compiled(_with_typed_first_row(layout.sent))
         sent = SentStatement(sql, 0.0, 0)
         self.statements.append(sent)
         started = time.monotonic()
-        booleans = [isinstance(column.type, sa.Boolean) for column in statement.selected_columns]
         try:
             with _mapped(self._subject), self._connection.cursor() as cursor:
                 cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)})
@@ -97,7 +99,7 @@ class SQLiteScan(Scan):
                 first = True
                 for batch in cursor.fetch_record_batch():
                     self._stop_if_asked(started)
-                    kept = _tidied(batch.slice(1) if first else batch, booleans)
+                    kept = layout.unpacked(batch.slice(1) if first else batch)
                     first = False
                     sent.rows += kept.num_rows
                     yield kept
@@ -237,13 +239,10 @@ def _compiled(statement: sa.ClauseElement) -> str:
     return str(statement.compile(dialect=SQLiteScan.dialect, compile_kwargs={"literal_binds": True}))
 
 
-def _with_typed_first_row(
-    statement: sa.Select[Any] | sa.CompoundSelect[Any],
-) -> sa.CompoundSelect[Any]:
+def _with_typed_first_row(columns: Sequence[sa.ColumnElement[Any]]) -> sa.CompoundSelect[Any]:
     """ADBC takes a column's Arrow type from the first rows: put a row in front that has the right type everywhere."""
-    inner = statement.subquery()
-    first = sa.select(*(_typed_value(column.type).label(column.name) for column in inner.c))
-    return sa.union_all(first, sa.select(*inner.c))
+    first = sa.select(*(_typed_value(column.type).label(f"c{n}") for n, column in enumerate(columns)))
+    return sa.union_all(first, sa.select(*columns))
 
 
 def _typed_value(type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
@@ -256,26 +255,6 @@ def _typed_value(type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
             return sa.literal_column("x''")
         case _:
             return sa.literal_column("''")
-
-
-def _tidied(batch: pa.RecordBatch, booleans: Sequence[bool]) -> pa.RecordBatch:
-    """Booleans as such instead of integers, and text as valid UTF-8: SQLite stores any bytes as text."""
-    columns = [
-        column.cast(pa.bool_()) if boolean else _valid_text(column)
-        for column, boolean in zip(batch.columns, booleans, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
-def _valid_text(column: pa.Array) -> pa.Array:
-    if not pa.types.is_string(column.type):
-        return column
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        cells = column.cast(pa.binary()).to_pylist()
-        return pa.array([None if cell is None else cell.decode(errors="replace") for cell in cells], pa.string())
-    return column
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sqlalchemy.sql import quoted_name
 
 from profilemesh.tables import Column, Kind
 from profilemesh.warehouses.base import CELL_LIMIT, Form, Reading
+from profilemesh.warehouses.sqlite_packing import Flag, Rare
 
 Expression = sa.ColumnElement[Any]
 
@@ -63,7 +64,7 @@ def _is(cell: Expression, storage_class: str) -> sa.ColumnElement[bool]:
 
 def _known(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """The condition with false for unknown, which is what it is of NULL."""
-    return sa.func.ifnull(condition, sa.literal_column("0"), type_=sa.Boolean)
+    return sa.func.ifnull(condition, sa.literal_column("0"), type_=Flag)
 
 
 def _is_text(cell: Expression) -> sa.ColumnElement[bool]:
@@ -75,7 +76,7 @@ def _integer(cell: Expression) -> Reading:
     bits = sa.type_coerce(cell, sa.BigInteger()).bitwise_and(sa.literal_column("-1"))
     return Reading(
         sa.case((bits.is_not_distinct_from(cell), sa.type_coerce(cell, sa.BigInteger()))),
-        odd=bits.is_distinct_from(cell),
+        odd=sa.type_coerce(bits.is_distinct_from(cell), Flag()),
         odd_means="invalid",
     )
 
@@ -152,7 +153,7 @@ def _time_text(cell: Expression) -> Reading:
 def _text(cell: Expression) -> Reading:
     return Reading(
         sa.case((cell < _FIRST_BLOB, _cut(cell))),
-        overflow=sa.case((sa.and_(_is_long(cell), cell < _FIRST_BLOB), _fingerprint(cell))),
+        overflow=_fingerprint(cell, sa.and_(_is_long(cell), cell < _FIRST_BLOB)),
         odd=_known(cell >= _FIRST_BLOB),
         odd_means="invalid",
     )
@@ -162,7 +163,7 @@ def _uuid(cell: Expression) -> Reading:
     packed = sa.and_(cell >= _FIRST_BLOB, sa.func.octet_length(cell) == sa.literal_column("16"))
     return Reading(
         sa.case((_is_text(cell), _cut(cell)), (packed, sa.func.lower(sa.func.hex(cell), type_=sa.Text))),
-        overflow=sa.case((sa.and_(_is_long(cell), _is_text(cell)), _fingerprint(cell))),
+        overflow=_fingerprint(cell, sa.and_(_is_long(cell), _is_text(cell))),
         odd=_known(sa.or_(cell < _FIRST_TEXT, sa.and_(cell >= _FIRST_BLOB, sa.not_(packed)))),
         odd_means="invalid",
     )
@@ -172,7 +173,7 @@ def _bytes(cell: Expression) -> Reading:
     blob = sa.cast(cell, sa.LargeBinary())
     return Reading(
         sa.case((cell >= _FIRST_TEXT, sa.func.substr(blob, 1, CELL_LIMIT, type_=sa.LargeBinary))),
-        overflow=sa.case((sa.and_(_is_long(cell), cell >= _FIRST_TEXT), _fingerprint(cell))),
+        overflow=_fingerprint(cell, sa.and_(_is_long(cell), cell >= _FIRST_TEXT)),
         odd=_known(cell < _FIRST_TEXT),
         odd_means="invalid",
     )
@@ -182,7 +183,7 @@ def _other(cell: Expression) -> Reading:
     hexadecimal = sa.func.hex(sa.func.substr(cell, 1, CELL_LIMIT // 2), type_=sa.Text)
     return Reading(
         sa.case((cell < _FIRST_BLOB, _cut(cell)), else_=hexadecimal),
-        overflow=sa.case((_is_long(cell), _fingerprint(cell))),
+        overflow=_fingerprint(cell, _is_long(cell)),
     )
 
 
@@ -196,12 +197,12 @@ def _cut(cell: Expression) -> sa.ColumnElement[str]:
     return sa.case((_is_long(cell), sa.func.substr(text, 1, CELL_LIMIT, type_=sa.Text)), else_=text)
 
 
-def _fingerprint(cell: Expression) -> sa.ColumnElement[str]:
+def _fingerprint(cell: Expression, where: sa.ColumnElement[bool]) -> sa.ColumnElement[str]:
     """SQLite has no hash function: this is the length, 32 characters or bytes of the middle and 96 of the end."""
     length = sa.cast(sa.func.length(cell), sa.Text())
     middle = sa.func.substr(cell, sa.func.length(cell) / sa.literal_column("2"), 32)
     sample = sa.func.hex(middle).concat(sa.func.hex(sa.func.substr(cell, -96, 96)))
-    return length.concat(":").concat(sample)
+    return sa.type_coerce(sa.case((where, length.concat(":").concat(sample))), Rare())
 
 
 _READERS = {

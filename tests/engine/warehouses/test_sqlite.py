@@ -137,6 +137,16 @@ def test_long_cells_are_cut_and_told_apart(path, warehouse, snapshot_of, cells) 
     assert found["b/overflow"][0].startswith("3000:") and found["b/overflow"][1:] == [None, None]
 
 
+def test_five_hundred_columns_are_one_statement(path, warehouse, snapshot_of, cells) -> None:
+    columns = ", ".join(f"c{n} {('TEXT', 'INTEGER', 'DECIMAL', 'UUID')[n % 4]}" for n in range(500))
+    values = ", ".join("x'00'" if n in (0, 250, 499) else "NULL" for n in range(500))
+    run_elsewhere(path, f"CREATE TABLE t ({columns}); INSERT INTO t (c1) VALUES (7); INSERT INTO t VALUES ({values});")
+    found = cells(warehouse, snapshot_of(warehouse, "t"))
+    assert found["c1"] == [7, None]
+    assert [name for name in found if name.endswith("/odd") and any(found[name])] == ["c0/odd", "c250/odd", "c499/odd"]
+    assert found["c250/odd"] == [False, True]
+
+
 def test_types_do_not_depend_on_the_first_rows(path, warehouse, snapshot_of, cells) -> None:
     run_elsewhere(
         path,
