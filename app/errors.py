@@ -13,10 +13,17 @@ from werkzeug.exceptions import HTTPException
 from app.storage import trouble
 from profilemesh.errors import StorageOutdated
 
+HEADINGS = {
+    404: "Not found",
+    405: "Not possible here",
+    422: "This filter is not understood",
+    500: "Something went wrong",
+}
+PROBLEM = "application/problem+json"
 ADVICE = {
     404: "It may have been pruned, or the address is mistyped.",
     405: "This address is for reading.",
-    422: "Change or remove what is named below.",
+    422: "Change or remove what is named above.",
     429: "Wait a moment, then try again.",
     500: "That is our fault. The server's log has the reason.",
     503: "Try again in a moment; if it stays, look at the server's log.",
@@ -66,10 +73,11 @@ def answer(
     if _wants_json():
         body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
         content = orjson.dumps(body | ({"errors": fields} if fields else {}))
-        response = Response(content, status, content_type="application/problem+json")
+        response = Response(content, status, content_type=PROBLEM)
     else:
         template = "_error.html" if request.htmx else "error.html"
-        shown = {"status": status, "title": title, "detail": detail, "fields": fields, "advice": ADVICE.get(status)}
+        heading = HEADINGS.get(status, title)
+        shown = {"status": status, "title": heading, "detail": detail, "fields": fields, "advice": ADVICE.get(status)}
         response = make_response(render_template(template, **shown), status)
     response.headers.extend(headers or [])
     return response

@@ -10,8 +10,10 @@ from flask.views import MethodView
 from flask_smorest import Blueprint, abort
 
 from app.answers import page_headers, send
+from app.errors import PROBLEM
 from app.extensions import db
 from app.queries import profiles, runs
+from app.schemas.problems import ProblemSchema
 from app.schemas.runs import RunChoice, RunDetailSchema, RunListFilter, RunSchema
 from profilemesh.storage.models import Run
 
@@ -39,7 +41,7 @@ class Runs(MethodView):
 class OneRun(MethodView):
     @blueprint.arguments(RunChoice, location="query")
     @blueprint.response(200, RunDetailSchema)
-    @blueprint.alt_response(404, schema=None, description="There is no such run")
+    @blueprint.alt_response(404, schema=ProblemSchema, content_type=PROBLEM, description="There is no such run")
     def get(self, wanted: dict[str, Any], run_id: str) -> Response:
         """Show one run with the profile of every column
 

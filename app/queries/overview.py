@@ -42,10 +42,9 @@ class Period:
 
     @property
     def steps(self) -> list[int]:
-        """The start of each step of the period, as seconds since 1970."""
+        """The start of each step of the period, as seconds since 1970; of the first and last only a part is in it."""
         first, last = (int(t.timestamp()) // self.step * self.step for t in (self.since, self.now))
-        # The first one has but its end inside the period, and would show too little.
-        return list(range(first + self.step, last + self.step, self.step))
+        return list(range(first, last + self.step, self.step))
 
     def step_of(self, time: Time) -> sa.ColumnElement[Any]:
         seconds = sa.cast(sa.extract("epoch", time), sa.Numeric(20, 6, asdecimal=False))
@@ -71,7 +70,8 @@ class Figure:
             self.before += value
 
     def series(self, period: Period) -> list[int]:
-        return [self.steps.get(step, 0) for step in period.steps]
+        """Step by step, without the first: cut short, it would look like a rise."""
+        return [self.steps.get(step, 0) for step in period.steps[1:]]
 
 
 @dataclass

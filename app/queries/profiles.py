@@ -40,6 +40,11 @@ class ColumnProfile:
         word = self.type.lower().split("(")[0].split()[:1]
         return bool(word) and word[0] in NUMERIC_TYPES
 
+    @property
+    def unit(self) -> str:
+        """What its numbers are measured in: intervals are told in seconds."""
+        return " s" if self.type.lower().startswith("interval") and self.is_numeric else ""
+
     def number(self, metric: str) -> Number | None:
         return to_number(self.values.get(metric))
 

@@ -74,3 +74,10 @@ def test_the_environment_is_read_with_the_file_beside(tmp_path: Path, monkeypatc
     (tmp_path / ".env").write_text("API_PORT=9002\nAPI_HOST=0.0.0.0\n")
     settings = read_settings()
     assert (settings["API_PORT"], settings["API_HOST"]) == (9001, "0.0.0.0")
+
+
+def test_every_setting_stands_in_the_documentation_as_it_is() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    for setting in SETTINGS:
+        shown = f"`{setting.default}` " if setting.default else ""
+        assert f"| `{setting.name}` | {shown}| {setting.help} |" in documented

@@ -138,3 +138,14 @@ def test_it_sends_few_statements_however_much_there_is(app: Flask, client: Flask
     with counted(app) as sent:
         overview(client)
     assert len(sent) <= 10
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 90])
+def test_tile_chart_and_list_count_the_same_runs(client: FlaskClient, session: Session, days: int) -> None:
+    for part in range(1, 9):
+        add_run(session, at=NOW - timedelta(days=days) * part / 8 + timedelta(minutes=10), columns={})
+    session.commit()
+    page = overview(client, f"days={days}")
+    bars = sum(int(tip.split(" run")[0].split(": ")[1]) for tip in page.split("<g><title>")[1:] if ": " in tip)
+    listed = int(client.get(f"/api/runs?days={days}").headers["X-Total-Count"])
+    assert tile(page, "Runs").startswith("8+") and bars == listed == 8

@@ -122,3 +122,10 @@ def test_two_statements_however_many_columns(app: Flask, client: FlaskClient, se
     with counted(app) as sent:
         page_of(client)
     assert len(sent) == 2
+
+
+def test_intervals_are_told_in_seconds(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", columns={("took", "INTERVAL"): number_metrics(9, high=29_940, mean=50)})
+    session.commit()
+    page = page_of(client)
+    assert ">29,940 s<" in page and ">50 s<" in page

@@ -1,0 +1,64 @@
+"""`profilemesh serve` as a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from app.cli import serve
+from tests.web import NO_CONFIG
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answer_of(url: str, seconds: float = 20) -> dict[str, str]:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                found: dict[str, str] = json.load(answer)
+                return found
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def test_serve_answers_until_it_is_stopped(empty_storage: Path) -> None:
+    port = free_port()
+    environ = {**os.environ, "PROFILEMESH_DB_URL": f"sqlite:///{empty_storage}", "PROFILEMESH_CONFIG": NO_CONFIG}
+    command = [sys.executable, "-c", "from app.cli import serve; serve()", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert answer_of(f"http://127.0.0.1:{port}/")["status"] == "healthy"
+        finally:
+            process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    assert f"http://127.0.0.1:{port}" in said
+    assert process.returncode == 0
+
+
+def test_serve_refuses_a_bad_setting_with_its_name() -> None:
+    environ = {"API_PORT": "http", "PROFILEMESH_CONFIG": NO_CONFIG}
+    refused = CliRunner().invoke(serve, [], env=environ)
+    assert refused.exit_code == 2 and "API_PORT" in refused.output
+
+
+def test_serve_refuses_to_start_without_a_configuration() -> None:
+    refused = CliRunner().invoke(serve, ["-c", NO_CONFIG], env={"PROFILEMESH_DB_URL": ""})
+    assert refused.exit_code == 2 and NO_CONFIG in refused.output

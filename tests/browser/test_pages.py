@@ -1,0 +1,150 @@
+"""Every page in a real browser; the `visit` fixture fails a test on console errors and outside requests."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from app.extensions import db
+from profilemesh.storage.models import Run
+from tests.browser.conftest import Visit
+from tests.factories import HOSTILE
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="session")
+def addresses(app: Flask) -> list[str]:
+    with app.app_context():
+        newest = db.select(Run.run_id).order_by(Run.profiled_at.desc()).limit(1)
+        good = db.session.scalar(newest.where(Run.status == "success"))
+        failed = db.session.scalar(newest.where(Run.status == "failed"))
+        odd = db.session.scalar(newest.where(Run.dataset_name == HOSTILE))
+    runs = [f"/runs/{run_id}" for run_id in (good, failed, odd)]
+    return ["/", "/?days=1", "/runs", "/runs?q=nothing", *runs, "/tables", "/tables/orders", "/tables/postings"]
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_sound(visit: Open, addresses: list[str], width: int, scheme: str) -> None:
+    tab = visit(width, color_scheme=scheme)
+    for address in addresses:
+        page = tab.go(address)
+        expect(page.locator("h1")).to_be_visible()
+        assert tab.overflow == 0, address
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(246, 247, 249)" if scheme == "light" else "rgb(14, 17, 22)")
+
+
+@pytest.mark.parametrize("width", [320, 2560])
+def test_pages_fit_very_narrow_and_very_wide_screens(visit: Open, addresses: list[str], width: int) -> None:
+    tab = visit(width)
+    for address in addresses:
+        tab.go(address)
+        assert tab.overflow == 0, address
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_documentation_works_offline(visit: Open, path: str) -> None:
+    page = visit().go(path)
+    expect(page.get_by_text("List runs, newest first").last).to_be_visible()
+
+
+def rows(page: Page) -> int:
+    return page.locator("#rows tbody tr").count()
+
+
+def test_a_filter_swaps_the_rows_and_pushes_the_address(visit: Open) -> None:
+    page = visit().go("/runs")
+    page.evaluate("window.stayed = true")
+    before = rows(page)
+    page.get_by_label("Warehouse").select_option("ledger")
+    page.wait_for_url(re.compile(r"/runs\?warehouse=ledger&days=30$"))
+    expect(page.locator("#rows h2")).to_contain_text("3 runs")
+    assert rows(page) == 3 < before
+    assert page.evaluate("window.stayed")
+
+
+def test_back_brings_the_earlier_rows_and_filter(visit: Open) -> None:
+    page = visit().go("/runs")
+    before = rows(page)
+    page.get_by_label("Status").select_option("failed")
+    expect(page.locator("#rows h2")).to_contain_text("3 runs")
+    page.go_back()
+    expect(page.locator("#rows tbody tr")).to_have_count(before)
+    expect(page.get_by_label("Status")).to_have_value("")
+
+
+def test_typing_searches(visit: Open) -> None:
+    page = visit().go("/tables")
+    page.get_by_label("Part of a table's name").press_sequentially("ord")
+    expect(page.locator("#tables tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"\?q=ord$"))
+
+
+def test_pages_of_a_list_are_turned(visit: Open) -> None:
+    page = visit().go("/runs")
+    page.get_by_label("Page 2").click()
+    expect(page.locator(".pager .on")).to_have_text("2")
+    expect(page).to_have_url(re.compile(r"page=2"))
+
+
+def test_the_overview_narrows_itself(visit: Open) -> None:
+    page = visit().go("/")
+    page.get_by_label("Warehouse").select_option("ledger")
+    expect(page.locator(".runs tbody tr")).to_have_count(3)
+    page.get_by_role("link", name="7 d").click()
+    expect(page).to_have_url(re.compile(r"\?days=7&warehouse=ledger$"))
+    expect(page.locator(".seg .on")).to_have_text("7 d")
+
+
+def test_everything_works_without_scripts(visit: Open) -> None:
+    page = visit(java_script_enabled=False).go("/runs")
+    page.get_by_label("Status").select_option("failed")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#rows h2")).to_contain_text("3 runs")
+    page.get_by_role("link", name="postings").first.click()
+    expect(page.locator("pre").first).to_contain_text("statement timeout")
+    expect(page.locator("button.theme")).to_be_hidden()
+
+
+def test_the_theme_is_switched_and_remembered(visit: Open) -> None:
+    page = visit(color_scheme="light").go("/")
+    button = page.locator("button.theme")
+    button.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(button).to_have_attribute("aria-label", "Theme: dark")
+    button.click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    button.click()
+    expect(page.locator("html")).not_to_have_attribute("data-theme", re.compile("."))
+
+
+def test_the_keyboard_reaches_the_content_first(visit: Open) -> None:
+    page = visit().go("/runs")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#content")).to_be_focused()
+
+
+def test_hostile_names_do_nothing(visit: Open) -> None:
+    tab = visit()
+    tab.page.on("dialog", lambda dialog: tab.troubles.append(f"dialog: {dialog.message}"))
+    page = tab.go("/tables")
+    page.get_by_role("link", name=HOSTILE).click()
+    expect(page.locator("h1")).to_have_text(HOSTILE)
+
+
+def test_a_failed_request_of_htmx_is_told_in_place(visit: Open) -> None:
+    tab = visit()
+    page = tab.go("/runs")
+    page.route(re.compile(r"status=failed"), lambda route: route.continue_(url=f"{tab.site}/runs?days=x"))
+    page.get_by_label("Status").select_option("failed")
+    expect(page.get_by_role("alert")).to_contain_text("days")
+    # What the browser itself says of the 422 is expected here.
+    tab.troubles.clear()
