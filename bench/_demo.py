@@ -198,7 +198,7 @@ _REST_OF_THE_LOAD = """
 CREATE OR REPLACE TEMP TABLE fresh AS
 SELECT (SELECT coalesce(max(order_id), 100000) FROM orders) + row_number() OVER (ORDER BY day, n) AS order_id, day
 FROM (SELECT CAST(d AS DATE) AS day FROM range(getvariable('since'), today(), INTERVAL 1 DAY) r(d)), range(2000) s(n)
-WHERE n < 200 * volume(day);
+WHERE n < 360 * volume(day);
 
 INSERT INTO order_lines
 SELECT order_id, line_no, product_id, 1 + floor(3.2 * pow(u(order_id * 10 + line_no, 'quantity'), 3)), price
@@ -226,7 +226,7 @@ INSERT INTO web_events BY NAME
 WITH fresh AS (
     SELECT CAST(d AS DATE) AS day, n, hash(d, n // 6) AS visit, md5(CAST(d AS DATE) || '/' || n) AS key
     FROM range(greatest(getvariable('since'), today() - 7), today(), INTERVAL 1 DAY) r(d), range(20000) s(n)
-    WHERE n < 1650 * volume(CAST(d AS DATE)))
+    WHERE n < 2800 * volume(CAST(d AS DATE)))
 SELECT CAST(key AS UUID) AS event_id, day AS event_date, moment(day, key) AS occurred_at,
     unhex(md5(CAST(visit AS VARCHAR))) AS session,
     CASE WHEN u(visit, 'known') < 0.35 THEN CAST(floor(getvariable('customers_now') * u(visit, 'who')) AS BIGINT) END
