@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ def init_app(app: Flask) -> None:
     told = (words.reason, words.read, words.scope, words.story, words.decision)
     for tell in (*told, words.status_mark, words.status_label):
         app.add_template_filter(tell)
-    for write in (ago, utc, when, short, cut, extreme):
+    for write in (ago, utc, when, short, cut, plain, command, extreme):
         app.add_template_filter(write)
     app.jinja_env.globals.update(DASH=DASH, charts=charts, pictures=pictures, plural=words.plural)
 
@@ -70,10 +71,22 @@ def cut(text: Any, length: int = 28) -> Markup:
     whole = str(text)
     if not whole.strip():
         return Markup('<bdi class="blank" title="{}">{}</bdi>').format(repr(whole), "blank" if whole else "empty")
-    visible = "".join(c if c.isprintable() else "�" for c in whole)
+    visible = plain(whole)
     if len(visible) <= length:
         return Markup("<bdi>{}</bdi>").format(visible)
     return Markup('<bdi title="{}">{}…</bdi>').format(visible[:600], visible[: length - 1])
+
+
+def plain(text: str, lines: bool = False) -> str:
+    """The text without characters that turn its direction or cannot be seen; with or without its lines."""
+    kept = "\n\t" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else "�" for c in text)
+
+
+def command(table: str) -> str:
+    """The command that profiles a table now, to be pasted into a shell; globs in the name are taken literally."""
+    literal = "".join(f"[{c}]" if c in "*?[" else c for c in table)
+    return f"profilemesh profile --table {shlex.quote(plain(literal))}"
 
 
 def extreme(column: ColumnProfile, metric: str) -> Markup:

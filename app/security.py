@@ -31,7 +31,10 @@ def protect(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", policy)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint != "static":
+    if request.path.startswith("/static/vendor/"):
+        # Their folders carry versions: what is there never changes.
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    elif request.endpoint != "static":
         # What is shown is true now; the browser asks again, also on the way back.
         response.headers.setdefault("Cache-Control", "no-cache")
     return response

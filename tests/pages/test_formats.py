@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app import numerals
-from app.formats import ago, cut, when
+from app.formats import ago, command, cut, when
 from app.queries.pages import Page
 from app.words import read
 from tests.factories import NOW
@@ -126,3 +126,15 @@ def test_pages_are_offered_around_the_one_shown() -> None:
     assert Page(1, 60).around == [1, 2]
     assert Page(1, 0).around == [1]
     assert (Page(2, 60).first, Page(2, 60).last) == (51, 60)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("orders", "profilemesh profile --table orders"),
+        ("two words", "profilemesh profile --table 'two words'"),
+        ("a*'; rm", """profilemesh profile --table 'a[*]'"'"'; rm'"""),
+    ],
+)
+def test_a_command_can_be_pasted_into_a_shell(table: str, told: str) -> None:
+    assert command(table) == told

@@ -80,3 +80,9 @@ def test_the_page_one_is_on_is_marked(client: FlaskClient) -> None:
     for path, name in (("/", "Overview"), ("/runs", "Runs"), ("/tables", "Tables")):
         page = client.get(path, headers=HTML).text
         assert re.findall(r'aria-current="page">(\w+)', page) == [name]
+
+
+def test_vendored_files_are_kept_by_the_browser_and_ours_are_asked_for_again(client: FlaskClient) -> None:
+    with client.get("/static/vendor/htmx@2.0.11/htmx.min.js") as vendored, client.get("/static/css/base.css") as ours:
+        assert "immutable" in vendored.headers["Cache-Control"]
+        assert ours.headers["Cache-Control"] == "no-cache"

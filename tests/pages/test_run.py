@@ -89,11 +89,12 @@ def test_what_comes_from_a_warehouse_is_harmless(client: FlaskClient, session: S
     for path in (f"/runs/{run_id}", "/runs", "/tables", "/"):
         page = client.get(path, headers={"Accept": "text/html"}).text
         assert "<script>alert" not in page and "<b>bold" not in page and "<i>nope" not in page
-        assert "\u202e" not in page.split("<title>")[0] and "&lt;script&gt;alert" in page
+        assert "&lt;script&gt;alert" in page
 
 
 def test_unprintable_characters_do_not_turn_the_page_around(client: FlaskClient, session: Session) -> None:
-    add_run(session, run_id="r1", columns={("x", "TEXT"): text_metrics(3, low="\u202eevil", high="\x07bell")})
+    columns = {("x", "TEXT"): text_metrics(3, low="\u202eevil", high="\x07bell")}
+    add_run(session, "a\u202eb", run_id="r1", columns=columns)
     session.commit()
     page = page_of(client)
     assert "\u202e" not in page and "\x07" not in page and "evil" in page
