@@ -173,7 +173,7 @@ def _progress(out: Console) -> Progress:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Two builds in one folder at once would write the same files."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
@@ -208,8 +208,8 @@ def _is_empty(url: str) -> bool:
 def seed(config: Config, storage: Storage, out: Console, end: date | None, days: int | None, reset: bool) -> None:
     """Build the demo unless it stands already."""
     demo = Demo(config, storage)
-    with _alone(demo.marker.parent):
-        plan = _plan(demo, out, end, days, reset)
+    with alone(demo.marker.parent):
+        plan = prepare(demo, out, end, days, reset)
         if plan is None:
             return
         began = time.monotonic()
@@ -217,7 +217,7 @@ def seed(config: Config, storage: Storage, out: Console, end: date | None, days:
         out.print(f"Built the demo: {_told(demo.marker)}, in {time.monotonic() - began:.0f} s.")
 
 
-def _plan(demo: Demo, out: Console, end: date | None, days: int | None, reset: bool) -> Marker | None:
+def prepare(demo: Demo, out: Console, end: date | None, days: int | None, reset: bool) -> Marker | None:
     """What to build, on cleared ground; None if it stands already. Refuses to touch what it did not make."""
     before = Marker.read(demo.marker)
     has_runs = demo.has_runs()
