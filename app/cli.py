@@ -3,35 +3,63 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import click
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 
 from app import create_app
 from app.settings import read_settings
+from profilemesh.cli import config_option
 from profilemesh.errors import ProfileMeshError
+
+# No more than the storage's pool has connections: who comes later waits here, and not there for a failure.
+THREADS = 12
+
+
+class Refused(click.ClickException):
+    exit_code = 2
 
 
 @click.command()
-@click.option("-c", "--config", type=click.Path(dir_okay=False), help="The configuration file (PROFILEMESH_CONFIG).")
+@config_option
 @click.option("--host", help="Address to listen on (API_HOST, 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (API_PORT, 8000).")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
-def serve(config: str | None, host: str | None, port: int | None, workers: int) -> None:
+def serve(host: str | None, port: int | None, workers: int) -> None:
     """Serve the dashboard and the API."""
-    if config:
-        os.environ["PROFILEMESH_CONFIG"] = config
     try:
         settings = read_settings()
-        # The workers read their settings from the environment; what is wrong with them is better said once, here.
-        os.environ.setdefault("SECRET_KEY", settings["SECRET_KEY"])
+        # Workers read their settings from the environment; what is wrong with them is better said once, here.
+        os.environ["SECRET_KEY"] = settings["SECRET_KEY"]
         create_app()
     except ProfileMeshError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(2) from None
+        raise Refused(str(error)) from None
     address, at = host or settings["API_HOST"], port or settings["API_PORT"]
+    _require_free(address, at)
     click.echo(f"ProfileMesh on http://{address}:{at} (Ctrl-C stops it)")
-    Granian(
-        "app:create_app", factory=True, address=address, port=at, interface=Interfaces.WSGI, workers=workers
-    ).serve()
+    server = Granian(
+        "app:create_app",
+        factory=True,
+        address=address,
+        port=at,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        websockets=False,
+        # It warns of any number of threads that serves pages which wait for a database.
+        log_level=LogLevels.error,
+    )
+    server.serve()
+
+
+def _require_free(address: str, port: int) -> None:
+    """Granian shares a port with whoever listens there, and the two would answer in turn."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise Refused(f"cannot listen on {address}:{port}: {error.strerror}; choose another --port") from None

@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from app.cli import serve
 from tests.web import NO_CONFIG
 
+# Named, so that the runner takes away what the command puts there for its workers.
+UNSET = {"SECRET_KEY": ""}
 ROOT = Path(__file__).parents[2]
 
 
@@ -54,11 +56,22 @@ def test_serve_answers_until_it_is_stopped(empty_storage: Path) -> None:
 
 
 def test_serve_refuses_a_bad_setting_with_its_name() -> None:
-    environ = {"API_PORT": "http", "PROFILEMESH_CONFIG": NO_CONFIG}
+    environ = {"API_PORT": "http", "PROFILEMESH_CONFIG": NO_CONFIG, **UNSET}
     refused = CliRunner().invoke(serve, [], env=environ)
     assert refused.exit_code == 2 and "API_PORT" in refused.output
 
 
 def test_serve_refuses_to_start_without_a_configuration() -> None:
-    refused = CliRunner().invoke(serve, ["-c", NO_CONFIG], env={"PROFILEMESH_DB_URL": ""})
+    refused = CliRunner().invoke(
+        serve, ["-c", NO_CONFIG], env={"PROFILEMESH_DB_URL": "", "PROFILEMESH_CONFIG": "", **UNSET}
+    )
     assert refused.exit_code == 2 and NO_CONFIG in refused.output
+
+
+def test_serve_refuses_a_port_that_is_taken(empty_storage: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environ = {"PROFILEMESH_DB_URL": f"sqlite:///{empty_storage}", "PROFILEMESH_CONFIG": NO_CONFIG, **UNSET}
+        refused = CliRunner().invoke(serve, ["--port", str(taken.getsockname()[1])], env=environ)
+    assert refused.exit_code == 2 and "choose another --port" in refused.output
