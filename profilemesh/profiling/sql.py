@@ -73,6 +73,13 @@ class as_timestamp(GenericFunction[Any]):
     inherit_cache = True
 
 
+class as_time(GenericFunction[Any]):
+    """ISO text as a time of day; NULL where it cannot be one."""
+
+    type = sa.Time()
+    inherit_cache = True
+
+
 class day_number(GenericFunction[int]):
     """Days from 1970-01-01 to the UTC day of a finite date or timestamp."""
 
@@ -166,6 +173,7 @@ _duckdb(finite, "isfinite({x})")
 _duckdb(not_a_number, "isnan({x})")
 _duckdb(as_double, "TRY_CAST({x} AS DOUBLE)")
 _duckdb(as_timestamp, "TRY_CAST({x} AS TIMESTAMP)")
+_duckdb(as_time, "TRY_CAST({x} AS TIME)")
 _duckdb(day_number, "(({x})::DATE - DATE '1970-01-01')")
 _duckdb(microseconds, "epoch_us({x})")
 _duckdb(seconds, "epoch({x})")

@@ -81,6 +81,11 @@ class Lens:
         return sa.case((sql.finite(value), value))
 
     @property
+    def clock(self) -> Expression:
+        """The time of day."""
+        return sql.as_time(self.value) if self.form is Form.TIME_TEXT else self.value
+
+    @property
     def double(self) -> Expression:
         """The number as a double, NaN and infinities included."""
         if self.form is Form.NUMBER_TEXT:
@@ -199,6 +204,8 @@ def _measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expression]]
         yield from _time_measures(lens)
     elif lens.kind is Kind.BOOLEAN:
         yield "trues", _count_if(sa.cast(lens.value, sa.Boolean))
+    elif lens.kind is Kind.TIME:
+        yield from _clock_measures(lens)
     elif lens.kind is Kind.TEXT:
         yield "blanks", _count_if(sql.is_blank(lens.text))
     if lens.sensitive:
@@ -206,9 +213,6 @@ def _measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expression]]
     if lens.kind in (Kind.TEXT, Kind.UUID):
         yield "low", sa.func.left(sa.func.min(lens.text), TEXT_LIMIT)
         yield "high", sa.func.left(sa.func.max(lens.text), TEXT_LIMIT)
-    elif lens.kind is Kind.TIME:
-        yield "low", sql.microseconds(sa.func.min(lens.value))
-        yield "high", sql.microseconds(sa.func.max(lens.value))
     if lens.kind in MEASURED:
         yield "shortest", sa.func.min(lens.length)
         yield "longest", sa.func.max(lens.length)
@@ -260,6 +264,14 @@ def _time_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
         place = sql.day_number if lens.kind is Kind.DATE else sql.microseconds
         yield "low", place(sa.func.min(moment))
         yield "high", place(sa.func.max(moment))
+
+
+def _clock_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
+    if lens.form is Form.TIME_TEXT:
+        yield "unread", _count_if(lens.value.is_not(None) & lens.clock.is_(None))
+    if not lens.sensitive:
+        yield "low", sql.microseconds(sa.func.min(lens.clock))
+        yield "high", sql.microseconds(sa.func.max(lens.clock))
 
 
 def _count_if(condition: Expression) -> Expression:
