@@ -34,7 +34,7 @@ from profilemesh.tables import Column, TableRef
 from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.files import database_path, existing_file, file_size, sqlite_token
 from profilemesh.warehouses.sqlite_packing import Layout
-from profilemesh.warehouses.sqlite_readings import kind_of, reading_of
+from profilemesh.warehouses.sqlite_readings import kind_of, quick_of, reading_of
 from profilemesh.warehouses.views import self_contained
 
 BATCH_ROWS = 65_536
@@ -99,6 +99,8 @@ class SQLiteScan(Scan):
                 first = True
                 for batch in cursor.fetch_record_batch():
                     self._stop_if_asked(started)
+                    if first:
+                        _require_types(batch.schema, layout.sent, self._subject)
                     kept = layout.unpacked(batch.slice(1) if first else batch)
                     first = False
                     sent.rows += kept.num_rows
@@ -193,6 +195,9 @@ class SQLiteWarehouse(Warehouse):
     def reading(self, column: Column) -> Reading:
         return reading_of(column)
 
+    def quick_reading(self, column: Column) -> Reading:
+        return quick_of(column)
+
     def check(self) -> Iterator[CheckResult]:
         try:
             snapshots = self.catalogue()
@@ -255,6 +260,25 @@ def _typed_value(type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
             return sa.literal_column("x''")
         case _:
             return sa.literal_column("''")
+
+
+def _require_types(schema: pa.Schema, columns: Sequence[sa.ColumnElement[Any]], subject: str) -> None:
+    """The driver widens a column's type where the first rows disagree, instead of failing as it does later."""
+    for field, column in zip(schema, columns, strict=True):
+        if not _arrives_as(column.type, field.type):
+            raise StatementFailed(f"{subject}: column {column.name} holds values that are not {column.type!r}")
+
+
+def _arrives_as(type_: sa.types.TypeEngine[Any], arrow: pa.DataType) -> bool:
+    match type_:
+        case sa.Integer() | sa.Boolean():
+            return bool(pa.types.is_int64(arrow))
+        case sa.Float():
+            return bool(pa.types.is_float64(arrow))
+        case sa.LargeBinary():
+            return bool(pa.types.is_binary(arrow))
+        case _:
+            return bool(pa.types.is_string(arrow))
 
 
 @contextmanager

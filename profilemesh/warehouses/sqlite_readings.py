@@ -221,3 +221,34 @@ _READERS = {
     Kind.INTERVAL: _other,
     Kind.ARRAY: _other,
 }
+
+
+def quick_of(column: Column) -> Reading:
+    """How this column is sent while every value is of its declared type and no cell is long, as is nearly always so.
+
+    A value that is neither makes the statement fail: here where SQLite would send it along, else in the driver.
+    """
+    cell: Expression = sa.column(quoted_name(column.name, quote=True))
+    too_long = sa.func.octet_length(cell) > sa.literal_column(str(CELL_LIMIT))
+    match column.kind:
+        case Kind.INTEGER:
+            return Reading(sa.type_coerce(cell, sa.BigInteger()), odd_means="invalid")
+        case Kind.FLOAT:
+            return Reading(sa.type_coerce(cell, sa.REAL()), odd_means="invalid")
+        case Kind.TEXT | Kind.JSON:
+            sent = _fit(cell, sa.or_(cell >= _FIRST_BLOB, too_long), sa.type_coerce(cell, sa.Text()))
+            return Reading(sent, odd_means="invalid")
+    careful = reading_of(column)
+    unfit = [
+        condition
+        for condition in (careful.odd, None if careful.overflow is None else too_long)
+        if condition is not None
+    ]
+    sent = _fit(cell, sa.or_(*unfit), careful.sent) if unfit else careful.sent
+    return Reading(sent, careful.form, odd_means="infinite" if careful.odd is None else "invalid")
+
+
+def _fit(cell: Expression, unfit: sa.ColumnElement[bool], sent: Expression) -> Expression:
+    """What is sent, or an overflow that stops the statement. It hangs on the cell, or it would be computed up front."""
+    smallest: Expression = sa.literal_column("-9223372036854775808") + sa.func.length(cell) * sa.literal_column("0")
+    return sa.type_coerce(sa.case((unfit, sa.func.abs(smallest)), else_=sent), sent.type)
