@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_every_setting_stands_in_the_documentation_as_it_is() -> None:
     for setting in SETTINGS:
         shown = f"`{setting.default}` " if setting.default else ""
         assert f"| `{setting.name}` | {shown}| {setting.help} |" in documented
+
+
+def test_wsgi_has_the_app_that_servers_load(empty_storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILEMESH_CONFIG", NO_CONFIG)
+    monkeypatch.setenv("PROFILEMESH_DB_URL", f"sqlite:///{empty_storage}")
+    app = runpy.run_path(str(Path(__file__).parents[2] / "wsgi.py"))["app"]
+    assert app.test_client().get("/api/runs").json == []

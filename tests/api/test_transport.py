@@ -154,5 +154,6 @@ def test_both_storages_answer_alike(storage_url: str) -> None:
     for path in ("/", "/?days=1", "/runs?q=ord", "/runs/r1", "/tables", "/tables/orders"):
         answer = client.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200 and "orders" in answer.text
+        assert ("in all 1 full" in answer.text) is (path in ("/", "/?days=1"))
     with app.app_context():
         db.engine.dispose()

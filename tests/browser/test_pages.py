@@ -46,6 +46,14 @@ def test_every_page_is_sound_at_every_width(visit: Open, addresses: list[str], s
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == GROUNDS[scheme]
 
 
+def test_pages_fit_on_paper(visit: Open, addresses: list[str]) -> None:
+    tab = visit(width=720)
+    tab.page.emulate_media(media="print")
+    for address in addresses:
+        tab.go(address)
+        assert tab.overflow == 0, address
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_the_documentation_works_offline(visit: Open, path: str) -> None:
     page = visit().go(path)
