@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import synthetic
-from bench._demo import INCIDENTS, Shop, Support, is_workday
+from bench._demo import INCIDENTS, Shop, Support, incidents, is_workday
 from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 from profilemesh.runner import Report, look, opened, run_plan, utc_now
@@ -84,38 +84,37 @@ class Demo:
         end = date.fromisoformat(plan.end)
         days = [end - timedelta(back) for back in range(plan.days - 1, -1, -1)]
         plan.write(self.marker)
+        self.support.parent.mkdir(parents=True, exist_ok=True)
         shop, support = Shop(self.shop, days[0], end), Support(self.support)
         shop.create()
         support.create(days[0])
         with _progress(out) as progress:
             for day in progress.track(days, description="Days"):
-                self._live_through(day, shop, support, is_last=day == end)
+                self._live_through(day, end, shop, support)
         with self.storage.read() as session:
             runs = session.scalar(sa.select(sa.func.count()).where(_is_ours(Run)))
         replace(plan, runs=runs).write(self.marker)
 
-    def _live_through(self, day: date, shop: Shop, support: Support, *, is_last: bool) -> None:
+    def _live_through(self, day: date, end: date, shop: Shop, support: Support) -> None:
         midnight = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+        expected = {each.table for each in incidents(end, day) if each.fails}
         shop.load(day)
         # The history may end today, and must not end in the future.
-        self._tick(min(midnight + MORNING + timedelta(minutes=day.toordinal() * 7 % 25), utc_now()), day)
-        if is_workday(day) and not is_last:
+        _require_success(self._tick(min(midnight + MORNING + _minutes(day, 25), utc_now())), expected)
+        if is_workday(day) and day < end:
             support.work(day)
-            self._tick(midnight + NOON + timedelta(minutes=day.toordinal() * 11 % 40), day)
+            _require_success(self._tick(midnight + NOON + _minutes(day, 40)), expected)
 
-    def _tick(self, moment: datetime, day: date) -> None:
+    def _tick(self, moment: datetime) -> Report:
         """What `profilemesh profile` does, at another time."""
         began = time.monotonic()
+
+        def clock() -> datetime:
+            return moment + timedelta(seconds=time.monotonic() - began)
+
         with opened(self.config) as warehouses:
             plan = look(self.config, self.storage, warehouses, moment)
-            report = run_plan(
-                plan,
-                self.config,
-                self.storage,
-                warehouses,
-                clock=lambda: moment + timedelta(seconds=time.monotonic() - began),
-            )
-        _require_success(report, day)
+            return run_plan(plan, self.config, self.storage, warehouses, clock=clock)
 
     @property
     def files(self) -> list[Path]:
@@ -157,14 +156,18 @@ def _is_ours(table: type[Run] | type[Event] | type[TableState]) -> sa.ColumnElem
     return table.warehouse.in_(WAREHOUSES)
 
 
-def _require_success(report: Report, day: date) -> None:
-    """Only what an incident announces may fail."""
+def _minutes(day: date, limit: int) -> timedelta:
+    """Nobody's scheduler is exact to the minute."""
+    return timedelta(minutes=day.toordinal() * 7 % limit)
+
+
+def _require_success(report: Report, expected: set[str]) -> None:
+    """Only the tables of which an incident says so may fail."""
     if report.plan.troubles:
         raise SeedError("; ".join(trouble.message for trouble in report.plan.troubles.values()))
-    expected = {each.table for each in INCIDENTS if each.fails}
     for outcome in report.outcomes:
         if outcome.status != "success" and outcome.table.name not in expected:
-            raise SeedError(f"{day}: {outcome.table} {outcome.status}: {outcome.error}")
+            raise SeedError(f"{report.plan.made_at:%Y-%m-%d}: {outcome.table} {outcome.status}: {outcome.error}")
 
 
 def _progress(out: Console) -> Progress:
@@ -178,10 +181,11 @@ def alone(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SeedError(f"another seed.py is at work in {folder}; let it finish") from error
         yield
-    except BlockingIOError as error:
-        raise SeedError(f"another seed.py is at work in {folder}; let it finish") from error
     finally:
         os.close(descriptor)
 

@@ -409,8 +409,9 @@ def _ticket(number: int, today: date, dice: random.Random) -> tuple[Any, ...]:
 
 
 def _answer(ticket: int, opened: str, today: date, dice: random.Random) -> tuple[Any, ...]:
-    closed = datetime.fromisoformat(opened) + timedelta(seconds=dice.randint(300, 5 * 3600))
-    closed = closed.replace(year=today.year, month=today.month, day=today.day)
+    begin = max(datetime.fromisoformat(opened), datetime.fromisoformat(f"{today} 06:00:00"))
+    noon = datetime.fromisoformat(f"{today} 12:30:00")
+    closed = begin + timedelta(seconds=dice.randint(300, int((noon - begin).total_seconds())))
     minutes = round(dice.lognormvariate(3.2, 0.8), 1)
     rated = dice.choices((1, 2, 3, 4, 5), (1, 1, 3, 8, 10))[0] if dice.random() < 0.45 else None
     refund = round(dice.uniform(5, 90), 2) if dice.random() < 0.12 else None
