@@ -81,10 +81,9 @@ def share(percent: float | None, width: int = 70, height: int = 6) -> Markup:
     if percent is None:
         return Markup("")
     filled = 0.0 if percent <= 0 else min(max(percent / 100 * width, 1.5), width)
-    level = "high" if percent >= 50 else "some"
     parts = [
         f'<rect class="rest" width="{width}" height="{height}" rx="3"/>',
-        f'<rect class="{level}" width="{filled:.1f}" height="{height}" rx="{min(3, filled / 2):.1f}"/>',
+        f'<rect class="filled" width="{filled:.1f}" height="{height}" rx="{min(3, filled / 2):.1f}"/>',
     ]
     return _svg("share", width, height, parts)
 

@@ -27,7 +27,7 @@ def test_the_three_times_are_kept_apart(client: FlaskClient, session: Session) -
     session.commit()
     page = page_of(client)
     assert "<b>not read, proved unchanged</b>" in page
-    found = [fact(page, name) for name in ("Profiled", "Verified unchanged", "Data changed")]
+    found = [fact(page, name) for name in ("Profiled", "Verified", "Data changed")]
     assert found == ["3 d ago", "5 min ago", "4 d ago"]
 
 
@@ -35,7 +35,7 @@ def test_what_is_unknown_is_a_dash(client: FlaskClient, session: Session) -> Non
     add_state(session, "planned", last_verified_at=None, decision="defer", decision_reason="warehouse_busy")
     session.commit()
     page = page_of(client, "planned")
-    assert {fact(page, name) for name in ("Rows", "Columns", "Profiled", "Verified unchanged")} == {"–"}
+    assert {fact(page, name) for name in ("Rows", "Columns", "Profiled", "Verified")} == {"–"}
     assert "No profile yet" in page and "profilemesh profile --table planned" in page
 
 
