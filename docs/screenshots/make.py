@@ -1,0 +1,31 @@
+"""Takes the screenshots of the docs from a running dashboard: `.venv/bin/python docs/screenshots/make.py [URL]`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+PAGES = {"overview": "/", "table": "/tables/orders", "run": "/runs/"}
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main(url: str) -> None:
+    browser_path = next((path for path in map(shutil.which, NAMES) if path), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(f"{url}/runs")
+            newest = page.locator('a[href^="/runs/"]').first.get_attribute("href")
+            for name, path in PAGES.items():
+                page.goto(url + (newest or path if name == "run" else path))
+                page.screenshot(path=HERE / f"{name}-{scheme}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
