@@ -149,13 +149,13 @@ _NEW_CUSTOMERS_AND_PRODUCTS = """
 INSERT INTO customers BY NAME
 WITH fresh AS (
     SELECT getvariable('customers') + n AS customer_id, greatest(getvariable('since'), today() - 1) AS day
-    FROM range(CASE WHEN getvariable('customers') = 0 THEN 6000
+    FROM range(CASE WHEN getvariable('customers') = 1 THEN 6000
         ELSE CAST(22 * volume(today() - 1) AS BIGINT) END) r(n)),
 named AS (
     SELECT *, pick(getvariable('firsts'), customer_id, 'first') || ' '
         || pick(getvariable('lasts'), customer_id, 'last') AS full_name,
         pick(getvariable('places'), customer_id, 'place') AS place,
-        CASE WHEN getvariable('customers') = 0 THEN day - CAST(1200 * u(customer_id, 'age') AS INTEGER) ELSE day END
+        CASE WHEN getvariable('customers') = 1 THEN day - CAST(1200 * u(customer_id, 'age') AS INTEGER) ELSE day END
         AS signed_up
     FROM fresh)
 SELECT customer_id, CAST(md5('customer' || customer_id) AS UUID) AS customer_uuid, full_name,
@@ -212,7 +212,8 @@ WITH priced AS (
         CASE WHEN u(order_id, 'coupon') < 0.12 THEN pick(['SPRING5', 'WELCOME10', 'FRIENDS15'], order_id, 'c') END
         AS coupon
     FROM fresh JOIN order_lines USING (order_id) GROUP BY ALL)
-SELECT order_id, CAST(floor(getvariable('customers_now') * pow(u(order_id, 'customer'), 1.4)) AS BIGINT) AS customer_id,
+SELECT order_id,
+    1 + CAST(floor(getvariable('customers_now') * pow(u(order_id, 'customer'), 1.4)) AS BIGINT) AS customer_id,
     day AS order_date, moment(day, order_id) AS ordered_at,
     CASE WHEN u(order_id, 'status') < 0.1 THEN 'cart' WHEN u(order_id, 'status') < 0.14 THEN 'cancelled' ELSE 'paid' END
         AS status,
@@ -229,8 +230,8 @@ WITH fresh AS (
     WHERE n < 2800 * volume(CAST(d AS DATE)))
 SELECT CAST(key AS UUID) AS event_id, day AS event_date, moment(day, key) AS occurred_at,
     unhex(md5(CAST(visit AS VARCHAR))) AS session,
-    CASE WHEN u(visit, 'known') < 0.35 THEN CAST(floor(getvariable('customers_now') * u(visit, 'who')) AS BIGINT) END
-        AS customer_id,
+    CASE WHEN u(visit, 'known') < 0.35 THEN 1 + CAST(floor(
+        getvariable('customers_now') * u(visit, 'who')) AS BIGINT) END AS customer_id,
     CASE WHEN u(key, 'type') < 0.7 THEN 'page_view' WHEN u(key, 'type') < 0.85 THEN 'search'
         WHEN u(key, 'type') < 0.95 THEN 'add_to_cart' WHEN u(key, 'type') < 0.98 THEN 'checkout' ELSE 'purchase' END
         AS event_type,
@@ -284,10 +285,10 @@ class Shop:
         with self._open(today) as shop:
             if today > self.first:
                 shop.execute("".join(f"{each.repairs};" for each in incidents(self.end, today - timedelta(1))))
-            self._tell(shop, "customers", "SELECT coalesce(max(customer_id) + 1, 0) FROM customers")
+            self._tell(shop, "customers", "SELECT coalesce(max(customer_id), 0) + 1 FROM customers")
             self._tell(shop, "products", "SELECT coalesce(max(product_id), 0) + 1 FROM products")
             shop.execute(_NEW_CUSTOMERS_AND_PRODUCTS)
-            self._tell(shop, "customers_now", "SELECT max(customer_id) + 1 FROM customers")
+            self._tell(shop, "customers_now", "SELECT max(customer_id) FROM customers")
             self._tell(shop, "products_now", "SELECT max(product_id) FROM products")
             shop.execute(_REST_OF_THE_LOAD)
             shop.execute("".join(f"{each.breaks};" for each in incidents(self.end, today)))

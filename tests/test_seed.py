@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -144,6 +145,20 @@ def test_every_column_of_the_demo_is_profiled(demo: Path) -> None:
     assert (
         query(demo, "SELECT DISTINCT dataset_name, column_errors FROM profilemesh_runs WHERE column_errors > ''") == []
     )
+
+
+def test_every_histogram_and_listing_counts_the_values_and_no_nulls(demo: Path) -> None:
+    shapes = query(
+        demo,
+        "SELECT r.dataset_name, r.column_name, r.metric_name, r.metric_value, c.metric_number - n.metric_number "
+        "FROM profilemesh_results r "
+        "JOIN profilemesh_results c USING (run_id, column_name) JOIN profilemesh_results n USING (run_id, column_name) "
+        "WHERE r.metric_name IN ('histogram', 'date_histogram', 'top_values') AND c.metric_name = 'count' "
+        "AND n.metric_name = 'null_count'",
+    )
+    counted = {(*name, sum(each["count"] for each in json.loads(shape)), values) for *name, shape, values in shapes}
+    assert len(counted) > 100
+    assert {each for each in counted if each[3] != each[4]} == set()
 
 
 def test_the_engine_saw_each_incident_on_its_day(demo: Path) -> None:
