@@ -50,6 +50,6 @@ def pushdown(scan: Scan, scope: Scope) -> Found:
         for column in scope.columns
     ]
     errors: dict[str, str] = {}
-    rows, summaries = summarise(source, lenses, scan.rows, scan.table, errors)
+    rows, summaries = summarise(source, lenses, scan.rows, errors)
     columns = {column.name: summary for column, summary in zip(scope.columns, summaries, strict=True)}
     return Found(rows, columns, errors)

@@ -37,12 +37,14 @@ class HyperLogLog:
     registers: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(REGISTERS, np.uint8))
 
     @classmethod
-    def from_minima(cls, registers: npt.ArrayLike, minima: npt.ArrayLike) -> HyperLogLog:
-        """From the smallest lower 52 bits per register: the smallest remainder has the highest rank."""
-        cells = np.zeros(REGISTERS, np.uint8)
-        _, bit_length = np.frexp(np.asarray(minima, dtype=np.float64))
-        cells[np.asarray(registers, dtype=np.int64)] = RANK_BITS + 1 - bit_length
-        return cls(cells)
+    def from_bits(cls, bits: bytes | None) -> HyperLogLog:
+        """From 64 bits per register, the first bit first, that tell which ranks occurred; None is none of them."""
+        if bits is None:
+            return cls()
+        words = np.frombuffer(bits, ">u8").astype(np.uint64)
+        # The lowest bit of a word that is set stands for the highest rank; a power of two survives as a double.
+        _, place = np.frexp((words & (~words + np.uint64(1))).astype(np.float64))
+        return cls(np.where(words == 0, 0, 64 - place).astype(np.uint8))
 
     def merge(self, other: HyperLogLog) -> HyperLogLog:
         return HyperLogLog(np.maximum(self.registers, other.registers))

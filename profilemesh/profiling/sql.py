@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from profilemesh.profiling.sketches import BUCKET_OFFSET, LOG_RATIO, RANK_BITS
+from profilemesh.profiling.sketches import BUCKET_OFFSET, LOG_RATIO, RANK_BITS, REGISTERS
 
 
 class hash64(GenericFunction[int]):
@@ -38,8 +38,17 @@ class remainder(GenericFunction[int]):
     inherit_cache = True
 
 
+class register_bits(GenericFunction[bytes]):
+    """Aggregate of registers and their lowest remainders: the bits `register * 64 + rank`, as bytes.
+
+    NULL where there are none; `HyperLogLog.from_bits` reads them."""
+
+    type = sa.LargeBinary()
+    inherit_cache = True
+
+
 class log_bucket(GenericFunction[int]):
-    """The key of a finite double in a `LogHistogram`."""
+    """The key of a finite double in a `LogHistogram`; NULL of NULL."""
 
     type = sa.BigInteger()
     inherit_cache = True
@@ -167,8 +176,18 @@ _duckdb(
     log_bucket,
     "CASE WHEN {x} > 0 THEN "
     f"floor(ln({{x}}) / {LOG_RATIO!r}::DOUBLE)::INTEGER + {BUCKET_OFFSET} "
-    f"WHEN {{x}} < 0 THEN -(floor(ln(-({{x}})) / {LOG_RATIO!r}::DOUBLE)::INTEGER + {BUCKET_OFFSET}) ELSE 0 END",
+    f"WHEN {{x}} < 0 THEN -(floor(ln(-({{x}})) / {LOG_RATIO!r}::DOUBLE)::INTEGER + {BUCKET_OFFSET}) "
+    "WHEN {x} = 0 THEN 0 END",
 )
+
+
+@compiles(register_bits, "duckdb")
+def _register_bits_duckdb(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    place, low = (compiler.process(clause, **kw) for clause in element.clauses)
+    rank = f"CASE WHEN {low} = 0 THEN {RANK_BITS + 1} ELSE {RANK_BITS + 1} - length(bin({low})) END"
+    return f"bitstring_agg(({place} * 64 + {rank})::INTEGER, 0, {REGISTERS * 64 - 1})"
+
+
 _duckdb(finite, "isfinite({x})")
 _duckdb(not_a_number, "isnan({x})")
 _duckdb(as_double, "TRY_CAST({x} AS DOUBLE)")

@@ -1,8 +1,9 @@
 """A scope and its columns become a few statements; their rows become summaries.
 
-At most three statements touch the table: scalars (one aggregate row), distributions (registers, buckets, days, all
-columns in one UNION ALL) and listing (counts by value, only of columns with few distinct values). A statement that
-fails is asked again in halves until the column at fault stands alone; the others lose nothing.
+At most three statements touch the table: scalars (one aggregate row), distributions (registers, and counts by bucket
+and by day) and listing (counts by value, only of columns with few distinct values). Tables wider than `COLUMNS` are
+taken in slices of it, for the engine's memory. A statement that fails is asked again in halves until the column at
+fault stands alone; the others lose nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import sqlalchemy as sa
 
 from profilemesh.errors import PermissionDenied, StatementFailed
@@ -37,17 +35,15 @@ from profilemesh.warehouses.base import Form
 Expression = sa.ColumnElement[Any]
 Statement = sa.Select[Any] | sa.CompoundSelect[Any]
 Ask = Callable[[Statement], Sequence[tuple[Any, ...]]]
-AskTable = Callable[[Statement], pa.Table]
-Cells = npt.NDArray[np.int64]
 R = TypeVar("R")
 
+COLUMNS = 64
+"""Columns per statement: each takes up to a megabyte of the engine's memory, whatever the rows."""
 SHIFT_SAMPLE = 1024
 LISTING_MARGIN = 1.1
 """A column is listed while its estimate is below the limit by this much: estimates err, the listing does not."""
 LISTED_LENGTH = 256
 """Longer texts are not listed: a thousand of them would outweigh all else that is kept."""
-BRANCHES = 800
-"""Parts of one UNION ALL that the embedded engine's parser takes without nesting too deep."""
 
 _NAN, _INFINITIES = "NaN", ("Infinity", "-Infinity")
 
@@ -114,9 +110,9 @@ class Lens:
 
     @property
     def hashed(self) -> Expression:
-        """What distinct values are told apart by. Minus zero counts as zero."""
+        """What distinct values are told apart by."""
         if self.kind is Kind.FLOAT:
-            return sql.hash64(self.double + sa.literal_column("0.0"))
+            return sql.hash64(self._without_minus_zero)
         if self.kind is Kind.INTERVAL:
             return sql.hash64(self.double)
         plain = sql.hash64(self.value)
@@ -125,6 +121,17 @@ class Lens:
             if self.overflow is None
             else sa.case((self.overflow.is_(None), plain), else_=sql.hash64(self.overflow))
         )
+
+    @property
+    def listed(self) -> Expression:
+        """What values are counted by: all that is equal as a value is equal as this."""
+        if self.kind is Kind.FLOAT:
+            return self._without_minus_zero
+        return self.text if self.kind is Kind.TEXT else self.value
+
+    @property
+    def _without_minus_zero(self) -> Expression:
+        return self.double + sa.literal_column("0.0")
 
 
 @dataclass(frozen=True)
@@ -148,22 +155,26 @@ class Slots:
         self.places[index, name] = len(self.expressions)
         self.expressions.append(expression.label(f"{name}_{index}"))
 
+    def read(self, row: Sequence[Any], columns: int) -> list[dict[str, Any]]:
+        """The row's values by column and name."""
+        found: list[dict[str, Any]] = [{} for _ in range(columns)]
+        for (index, name), place in self.places.items():
+            found[index][name] = row[place]
+        return found
+
 
 def scalars(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[ColumnSummary]:
     """One aggregate row over all columns: counts, extremes, lengths, moments."""
     slots = Slots()
-    slots.add(-1, "rows", sa.func.count())
     shifts = _shifts(source, lenses)
     for index, lens in enumerate(lenses):
         for name, expression in _measures(lens, _shift(lens, index, shifts)):
             slots.add(index, name, expression)
     froms = source if shifts is None else source.join(shifts, sa.true())
-    [row] = ask(sa.select(*slots.expressions).select_from(froms))
-    by_column: list[dict[str, Any]] = [{} for _ in lenses]
-    for (index, name), place in slots.places.items():
-        if index >= 0:
-            by_column[index][name] = row[place]
-    return [_column_summary(lens, int(row[0]), by_column[index]) for index, lens in enumerate(lenses)]
+    counted: list[Expression] = [sa.func.count().label("rows"), *slots.expressions]
+    [[rows, *row]] = ask(sa.select(*counted).select_from(froms))
+    found = slots.read(row, len(lenses))
+    return [_column_summary(lens, int(rows), values) for lens, values in zip(lenses, found, strict=True)]
 
 
 def row_count(source: sa.FromClause, ask: Ask) -> int:
@@ -336,74 +347,60 @@ def _moments(found: dict[str, Any]) -> Moments | None:
     return Moments.of_sums(found["n"], found["shift"] or 0.0, found["sum"] or 0.0, found["squares"] or 0.0)
 
 
-@dataclass(frozen=True)
-class Part:
-    """One grouped branch: `inner` of the rows where `present`, grouped by `key` of it, `value` of each group."""
-
-    code: int
-    inner: Expression
-    present: Expression
-    key: Callable[[Expression], Expression]
-    value: Callable[[Expression], Expression]
-
-
-REGISTER, BUCKET, DAY = range(3)
-
-
-def _parts(lens: Lens) -> Iterable[Part]:
-    if lens.kind is not Kind.OTHER:
-        lowest = lambda h: sa.cast(sa.func.min(sql.remainder(h)), sa.BigInteger)  # noqa: E731
-        yield Part(REGISTER, lens.hashed, lens.value.is_not(None), sql.register, lowest)
-    if lens.sensitive:
-        return
-    if lens.kind.is_number:
-        yield Part(BUCKET, lens.number, lens.number.is_not(None), sql.log_bucket, lambda _: sa.func.count())
-    elif lens.kind.is_temporal:
-        yield Part(DAY, lens.moment, lens.moment.is_not(None), sql.day_number, lambda _: sa.func.count())
-
-
-def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: AskTable) -> list[dict[str, Any]]:
+def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[dict[str, Any]]:
     """Registers, buckets and days of all columns, as the parts of their summaries, by name."""
-    branches = [_grouped(source, index, part) for index, lens in enumerate(lenses) for part in _parts(lens)]
-    cells: dict[tuple[int, int], tuple[Cells, Cells]] = {}
-    for start in range(0, len(branches), BRANCHES):
-        cells.update(_cells(ask(sa.union_all(*branches[start : start + BRANCHES]))))
-    nothing = np.zeros(0, np.int64)
-    return [
-        dict(_distribution(part.code, *cells.get((index, part.code), (nothing, nothing))) for part in _parts(lens))
-        for index, lens in enumerate(lenses)
-    ]
+    hashed = [index for index, lens in enumerate(lenses) if lens.kind is not Kind.OTHER]
+    keys = {index: key for index, lens in enumerate(lenses) if (key := _key(lens)) is not None}
+    branches = [_registers(source, index, lenses[index]) for index in hashed]
+    if keys:
+        branches.append(_counts(source, {index: expression for index, (_, expression) in keys.items()}))
+    found: list[dict[str, Any]] = [{} for _ in lenses]
+    pairs: dict[int, list[tuple[int, int]]] = {index: [] for index in keys}
+    for index, bits, key, count in ask(sa.union_all(*branches)) if branches else []:
+        if key is None:
+            found[index]["registers"] = HyperLogLog.from_bits(bits)
+        else:
+            pairs[index].append((key, count))
+    for index, (name, _) in keys.items():
+        found[index][name] = LogHistogram.of(pairs[index]) if name == "buckets" else Days.of(pairs[index])
+    return found
 
 
-def _grouped(source: sa.FromClause, index: int, part: Part) -> sa.Select[Any]:
-    inner = sa.select(part.inner.label("v")).select_from(source).where(part.present).subquery()
-    key = part.key(inner.c.v)
+def _registers(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+    """One row: the column's registers. The smallest remainder of a register has the highest rank."""
+    hashes = sa.select(lens.hashed.label("h")).select_from(source).where(lens.value.is_not(None)).subquery()
+    register = sql.register(hashes.c.h).label("r")
+    lowest = sa.select(register, sa.func.min(sql.remainder(hashes.c.h)).label("low")).group_by(register).subquery()
+    bits = sql.register_bits(lowest.c.r, lowest.c.low)
+    return _branch(sa.literal_column(str(index)), bits, sa.null(), sa.null())
+
+
+def _counts(source: sa.FromClause, keys: Mapping[int, Expression]) -> sa.Select[Any]:
+    """A row for each column and key: how many values have it. One GROUP BY of all is faster than one of each."""
+    places = sa.func.list_value(*(sa.literal_column(str(index)) for index in keys))
+    each = sa.select(sa.func.unnest(places).label("i"), sa.func.unnest(sa.func.list_value(*keys.values())).label("k"))
+    cells = each.select_from(source).subquery()
+    counted = _branch(cells.c.i, sa.null(), cells.c.k, sa.func.count())
+    return counted.where(cells.c.k.is_not(None)).group_by(cells.c.i, cells.c.k)
+
+
+def _branch(index: Expression, bits: Expression, key: Expression, count: Expression) -> sa.Select[Any]:
     selected: list[Expression] = [
-        sa.literal_column(str(index)).label("i"),
-        sa.literal_column(str(part.code)).label("p"),
+        index.label("i"),
+        sa.cast(bits, sa.LargeBinary).label("bits"),
         sa.cast(key, sa.BigInteger).label("k"),
-        part.value(inner.c.v).label("n"),
+        sa.cast(count, sa.BigInteger).label("n"),
     ]
-    return sa.select(*selected).group_by(sa.literal_column("3"))
+    return sa.select(*selected)
 
 
-def _cells(table: pa.Table) -> dict[tuple[int, int], tuple[Cells, Cells]]:
-    """Keys and values per column and part."""
-    columns, parts, keys, values = (column.to_numpy().astype(np.int64) for column in table.itercolumns())
-    groups = columns * 3 + parts
-    order = np.argsort(groups, kind="stable")
-    names, starts = np.unique(groups[order], return_index=True)
-    return {
-        divmod(int(name), 3): (keys[order[start:end]], values[order[start:end]])
-        for name, start, end in zip(names, starts, [*starts[1:], len(order)], strict=True)
-    }
-
-
-def _distribution(code: int, keys: Cells, values: Cells) -> tuple[str, HyperLogLog | LogHistogram | Days]:
-    if code == REGISTER:
-        return "registers", HyperLogLog.from_minima(keys, values)
-    pairs = zip(keys.tolist(), values.tolist(), strict=True)
-    return ("buckets", LogHistogram.of(pairs)) if code == BUCKET else ("days", Days.of(pairs))
+def _key(lens: Lens) -> tuple[str, Expression] | None:
+    """The part of a summary that counts by key, and the key."""
+    if lens.sensitive:
+        return None
+    if lens.kind.is_number:
+        return "buckets", sql.log_bucket(lens.number)
+    return ("days", sql.day_number(lens.moment)) if lens.kind.is_temporal else None
 
 
 def listable(lens: Lens, summary: ColumnSummary) -> bool:
@@ -416,24 +413,26 @@ def listable(lens: Lens, summary: ColumnSummary) -> bool:
 
 def listing(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[TopValues | None]:
     """Every value of each column with its count; None where there are more than the limit after all."""
+    if not lenses:
+        return []
     found: list[dict[str, int]] = [{} for _ in lenses]
     branches = [_counted(source, index, lens) for index, lens in enumerate(lenses)]
-    for start in range(0, len(branches), BRANCHES):
-        for index, value, count in ask(sa.union_all(*branches[start : start + BRANCHES])):
-            found[index][value] = count
+    for index, value, count in ask(sa.union_all(*branches)):
+        found[index][value] = found[index].get(value, 0) + count
     return [TopValues(counts) if len(counts) <= TOP_LIMIT else None for counts in found]
 
 
 def _counted(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+    # Grouped by the value itself, which is cheaper than by its text.
     inner = (
-        sa.select(lens.text.label("v"), sa.func.count().label("n"))
+        sa.select(lens.listed.label("v"), sa.func.count().label("n"))
         .select_from(source)
         .where(lens.value.is_not(None))
         .group_by(sa.literal_column("1"))
         .limit(TOP_LIMIT + 1)
         .subquery()
     )
-    selected: list[Expression] = [sa.literal_column(str(index)).label("i"), inner.c.v, inner.c.n]
+    selected: list[Expression] = [sa.literal_column(str(index)).label("i"), sa.cast(inner.c.v, sa.Text), inner.c.n]
     return sa.select(*selected)
 
 
@@ -442,7 +441,7 @@ def narrowed(
 ) -> list[R | None]:
     """`ask` of all columns at once; where the statement fails, of halves, until the columns at fault stand alone.
 
-    Their result is None and their error is noted. Raises the error when every column is at fault.
+    Their result is None and their error is noted.
     """
     try:
         return list(ask(lenses)) if lenses else []
@@ -458,25 +457,42 @@ def summarise(
     source: sa.FromClause,
     lenses: Sequence[Lens],
     ask: Ask,
-    ask_table: AskTable,
     errors: dict[str, str],
     is_listed: Callable[[Lens], bool] = lambda lens: True,
 ) -> tuple[int, list[ColumnSummary]]:
-    """The summaries of all columns over the rows of the source, and the number of rows."""
-    counted = narrowed(lenses, lambda some: scalars(source, some, ask), errors)
-    rows = next((summary.rows for summary in counted if summary is not None), None)
+    """The summaries of all columns over the rows of the source, and the number of rows.
+
+    Raises WarehouseError when not even the rows can be counted.
+    """
+    slices = [lenses[start : start + COLUMNS] for start in range(0, len(lenses), COLUMNS)]
+    found = [summary for some in slices for summary in _summaries(source, some, ask, errors, is_listed)]
+    rows = next((summary.rows for summary in found if summary is not None), None)
     if rows is None:
         rows = row_count(source, ask)
-    summaries = [
-        summary or ColumnSummary(lens.kind, lens.column.type, rows, None)
-        for lens, summary in zip(lenses, counted, strict=True)
-    ]
-    sound = [index for index, lens in enumerate(lenses) if lens.column.name not in errors]
-    spread = narrowed([lenses[i] for i in sound], lambda some: distributions(source, some, ask_table), errors)
-    for index, parts in zip(sound, spread, strict=True):
-        summaries[index] = replace(summaries[index], **(parts or {}))
-    few = [i for i in sound if is_listed(lenses[i]) and listable(lenses[i], summaries[i])]
+    unknown = [ColumnSummary(lens.kind, lens.column.type, rows, None) for lens in lenses]
+    return rows, [summary or nothing for summary, nothing in zip(found, unknown, strict=True)]
+
+
+def _summaries(
+    source: sa.FromClause,
+    lenses: Sequence[Lens],
+    ask: Ask,
+    errors: dict[str, str],
+    is_listed: Callable[[Lens], bool],
+) -> list[ColumnSummary | None]:
+    """The summary of each column; None where nothing is known of it."""
+    summaries = narrowed(lenses, lambda some: scalars(source, some, ask), errors)
+    known = [index for index, summary in enumerate(summaries) if summary is not None]
+    spread = narrowed([lenses[i] for i in known], lambda some: distributions(source, some, ask), errors)
+    for index, parts in zip(known, spread, strict=True):
+        summaries[index] = replace(_sure(summaries[index]), **(parts or {}))
+    few = [i for i in known if is_listed(lenses[i]) and listable(lenses[i], _sure(summaries[i]))]
     lists = narrowed([lenses[i] for i in few], lambda some: listing(source, some, ask), errors)
     for index, top in zip(few, lists, strict=True):
-        summaries[index] = replace(summaries[index], top=top)
-    return rows, summaries
+        summaries[index] = replace(_sure(summaries[index]), top=top)
+    return summaries
+
+
+def _sure(summary: ColumnSummary | None) -> ColumnSummary:
+    assert summary is not None
+    return summary

@@ -21,6 +21,7 @@ from profilemesh.profiling import sql
 from profilemesh.profiling.scope import Scope
 from profilemesh.profiling.statements import Found, Lens, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
+from profilemesh.tables import Column
 from profilemesh.warehouses.base import Reading, Scan, Warehouse
 
 BATCH_ROWS = 131_072
@@ -45,14 +46,8 @@ class Embedded:
         self.connection.register("batch", batch)
 
     def rows(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        return self._run(statement, self.connection.execute).fetchall()  # type: ignore[no-any-return]
-
-    def table(self, statement: Statement) -> pa.Table:
-        return self._run(statement, self.connection.sql).to_arrow_table()
-
-    def _run(self, statement: Statement, run: Callable[[str], Any]) -> Any:
         try:
-            return run(sql.rendered(statement, sql.DUCKDB))
+            return self.connection.execute(sql.rendered(statement, sql.DUCKDB)).fetchall()
         except duckdb.Error as error:
             raise StatementFailed(f"the embedded engine could not summarise this column: {error}") from error
 
@@ -68,10 +63,15 @@ class Sent:
     lenses: list[Lens]
 
 
-def sent(warehouse: Warehouse, scope: Scope, columns: Sequence[int]) -> Sent:
-    """Of these columns of the scope (by index): `v` the values, `o` overflow, `l` lengths, `flags` of odd values."""
+def sent(read: Callable[[Column], Reading | None], scope: Scope, columns: Sequence[int]) -> Sent | None:
+    """Of these columns of the scope (by index): `v` the values, `o` overflow, `l` lengths, `flags` of odd values.
+
+    None where `read` knows no way to send one of them.
+    """
     selected: list[sa.ColumnElement[Any]] = []
-    readings = {index: warehouse.reading(scope.columns[index]) for index in columns}
+    readings = {index: reading for index in columns if (reading := read(scope.columns[index])) is not None}
+    if len(readings) < len(columns):
+        return None
     odd = [index for index in columns if readings[index].odd is not None]
     for index, reading in readings.items():
         for name, expression in (("v", reading.sent), ("o", reading.overflow), ("l", reading.length)):
@@ -102,7 +102,8 @@ def _flags(readings: Sequence[Reading]) -> sa.ColumnElement[Any]:
 
 def _lens(scope: Scope, index: int, reading: Reading, flag: tuple[int, int] | None) -> Lens:
     column = scope.columns[index]
-    odd = None
+    # A reading that can tell no odd value apart, and came to its end, met none.
+    odd: sa.ColumnElement[Any] | None = sa.false() if reading.odd_means == "invalid" else None
     if flag is not None:
         flags = sa.cast(sa.column(f"flags{flag[0]}"), sa.BigInteger)
         odd = flags.bitwise_and(sa.literal_column(str(1 << flag[1]))) != 0
@@ -130,26 +131,43 @@ class Stream:
     def run(self) -> Found:
         """Raises WarehouseError when nothing can be read; columns that alone are at fault are unknown instead."""
         self.engine = Embedded(self.warehouse.execution.memory_limit_mb)
+        columns = list(range(len(self.scope.columns)))
         try:
-            rows, summaries = self._readable(list(range(len(self.scope.columns))))
+            rows, summaries = self._quick(columns) or self._readable(columns)
         finally:
             self.engine.close()
-        columns = {
+        by_name = {
             column.name: summaries.get(column.name) or ColumnSummary(column.kind, column.type, rows, None)
             for column in self.scope.columns
         }
-        return Found(rows, columns, self.errors, self.bytes_read)
+        return Found(rows, by_name, self.errors, self.bytes_read)
+
+    def _quick(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]] | None:
+        """The cheap reading, for a warehouse that has one; None where a value turns up that it cannot send."""
+        plan = sent(self.warehouse.quick_reading, self.scope, columns)
+        if plan is None:
+            return None
+        try:
+            return self._read(plan)
+        except StatementFailed:
+            self.errors, self.bytes_read = {}, 0
+            return None
 
     def _readable(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]]:
         """Read these columns in one statement; where it fails, find the columns at fault and read the rest in one."""
         try:
-            return self._read(columns)
+            return self._read(self._sent(columns))
         except (StatementFailed, PermissionDenied) as error:
             faults = self._faults(columns, str(error))
             if len(faults) == len(columns):
                 raise
         self.errors.update({self.scope.columns[index].name: message for index, message in faults.items()})
-        return self._read([index for index in columns if index not in faults])
+        return self._read(self._sent([index for index in columns if index not in faults]))
+
+    def _sent(self, columns: list[int]) -> Sent:
+        plan = sent(self.warehouse.reading, self.scope, columns)
+        assert plan is not None
+        return plan
 
     def _faults(self, columns: list[int], message: str) -> dict[int, str]:
         """The columns that cannot be read, by halving. Together they are known to fail, with this message."""
@@ -158,14 +176,13 @@ class Stream:
         faults: dict[int, str] = {}
         for half in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
             try:
-                for _ in self.scan.batches(sent(self.warehouse, self.scope, half).statement):
+                for _ in self.scan.batches(self._sent(half).statement):
                     pass
             except (StatementFailed, PermissionDenied) as error:
                 faults |= self._faults(half, str(error))
         return faults or dict.fromkeys(columns, message)
 
-    def _read(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]]:
-        plan = sent(self.warehouse, self.scope, columns)
+    def _read(self, plan: Sent) -> tuple[int, dict[str, ColumnSummary]]:
         lenses = plan.lenses
         rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
         for number, batch in enumerate(_ahead(lambda: _gathered(self.scan.batches(plan.statement)), self.scan)):
@@ -183,7 +200,6 @@ class Stream:
             sa.table("batch"),
             lenses,
             self.engine.rows,
-            self.engine.table,
             self.errors,
             lambda lens: lens.column.name not in unlisted,
         )

@@ -96,16 +96,29 @@ class DuckDBScan(Scan):
         self._timeout_seconds = warehouse.execution.statement_timeout_seconds
         self._stopped: type[ScanCancelled] | type[StatementTimeout] | None = None
         self._connection = warehouse.connect()
-        with self._mapped():
-            self._connection.execute("BEGIN TRANSACTION READ ONLY")
+        self._begin()
 
     def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any] | sa.TextClause) -> Sequence[tuple[Any, ...]]:
         sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
+        sent = SentStatement(sql, 0.0, 0)
+        self.statements.append(sent)
         started = time.monotonic()
-        with self._mapped(), self._time_limit():
-            rows = self._connection.execute(sql).fetchall()
-        self.statements.append(SentStatement(sql, time.monotonic() - started, len(rows)))
+        try:
+            with self._mapped(), self._time_limit():
+                rows = self._connection.execute(sql).fetchall()
+        except StatementFailed:
+            # A failure ends the transaction. While the file is open here nobody writes, so the next one sees the same.
+            self._connection.rollback()
+            self._begin()
+            raise
+        finally:
+            sent.seconds = time.monotonic() - started
+        sent.rows = len(rows)
         return rows
+
+    def _begin(self) -> None:
+        with self._mapped():
+            self._connection.execute("BEGIN TRANSACTION READ ONLY")
 
     def cancel(self) -> None:
         self._stopped = ScanCancelled
