@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+from sqlalchemy.sql import quoted_name
 
 from profilemesh.tables import Column, TableRef
 
@@ -25,4 +26,10 @@ class Scope:
 
     @property
     def source(self) -> sa.TableClause:
-        return sa.table(self.table.name, *(sa.column(column.name) for column in self.columns), schema=self.table.schema)
+        columns = (sa.column(_quoted(column.name)) for column in self.columns)
+        return sa.table(_quoted(self.table.name), *columns, schema=_quoted(self.table.schema))
+
+
+def _quoted(name: str) -> quoted_name:
+    # Always: SQLAlchemy does not know every engine's reserved words.
+    return quoted_name(name, quote=True)
