@@ -6,22 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.numerals import compact, duration, exact
+from profilemesh.planning.decisions import Reason
 
-REASONS = {
-    "forced": "asked for by hand",
-    "paused": "paused in the configuration",
-    "outside_window": "outside its time window",
-    "vanished": "gone from the warehouse",
-    "first_profile": "never profiled before",
-    "summaries_incompatible": "earlier summaries cannot be merged with new ones",
-    "schema_changed": "its columns changed",
-    "incremental_off": "incremental profiling is off",
-    "unknown_state": "nothing proves it unchanged",
-    "snapshot_match": "proved unchanged",
-    "snapshot_changed": "its data changed",
-    "warehouse_busy": "the warehouse is locked by another process",
-    "warehouse_unreachable": "the warehouse does not answer",
-}
+REASONS: Mapping[str, str] = {reason.value: reason.meaning for reason in Reason}
 ACTIONS = {
     "full": "read in full",
     "partial": "read in part",
@@ -111,7 +98,6 @@ def _because(code: str) -> str:
     sentence = {
         "forced": "it was asked for by hand",
         "first_profile": "it was never profiled before",
-        "unknown_state": "nothing proves it unchanged",
     }
     return sentence.get(code, reason(code))
 

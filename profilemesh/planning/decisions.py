@@ -49,16 +49,16 @@ _MEANINGS = {
     Reason.FORCED: "asked for by hand",
     Reason.PAUSED: "paused in the configuration",
     Reason.OUTSIDE_WINDOW: "outside its scan window",
-    Reason.VANISHED: "no longer in the warehouse; its history is kept",
+    Reason.VANISHED: "gone from the warehouse",
     Reason.FIRST_PROFILE: "never profiled before",
     Reason.SUMMARIES_INCOMPATIBLE: "its settings, strategy or hash function changed since the last profile",
     Reason.SCHEMA_CHANGED: "its columns changed",
     Reason.INCREMENTAL_OFF: "change detection is off (incremental.enabled)",
-    Reason.UNKNOWN_STATE: "nothing proves that it is unchanged",
-    Reason.SNAPSHOT_MATCH: "proved unchanged since the last profile",
+    Reason.UNKNOWN_STATE: "nothing proves it unchanged",
+    Reason.SNAPSHOT_MATCH: "proved unchanged",
     Reason.SNAPSHOT_CHANGED: "its data may have changed",
-    Reason.WAREHOUSE_BUSY: "its file is locked by a writer; the next tick looks again",
-    Reason.WAREHOUSE_UNREACHABLE: "its warehouse cannot be reached",
+    Reason.WAREHOUSE_BUSY: "its file is locked by a writer",
+    Reason.WAREHOUSE_UNREACHABLE: "the warehouse cannot be reached",
 }
 
 

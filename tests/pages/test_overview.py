@@ -106,7 +106,7 @@ def test_unreachable_and_paused_tables_need_attention(client: FlaskClient, sessi
     add_state(session, "c", decision_reason="paused")
     session.commit()
     page = overview(client)
-    assert "2 tables of <bdi>crm</bdi></a>: the warehouse does not answer" in page
+    assert "2 tables of <bdi>crm</bdi></a>: the warehouse cannot be reached" in page
     assert "<bdi>c</bdi></a>: paused in the configuration" in page
 
 

@@ -17,7 +17,7 @@ def test_the_scope_is_told_in_words(client: FlaskClient, session: Session) -> No
     add_run(session, run_id="r1", rows=1_840_221)
     session.commit()
     assert (
-        "Read all 1,840,221 rows inside the warehouse in 0.21 s because its data changed. "
+        "Read all 1,840,221 rows inside the warehouse in 0.21 s because its data may have changed. "
         "Every number is of the whole table." in page_of(client)
     )
 

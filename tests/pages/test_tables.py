@@ -19,7 +19,7 @@ def test_tables_that_ran_and_tables_that_were_planned_are_listed_once(client: Fl
     page = client.get("/tables").text
     assert names(page) == ["adopted", "orders", "planned"]
     assert "1.84 M" in page and "not read, proved unchanged" in page
-    assert "put off, the warehouse is locked by another process" in page
+    assert "put off, its file is locked by a writer" in page
 
 
 def test_one_name_in_two_warehouses_is_two_tables(client: FlaskClient, session: Session) -> None:
