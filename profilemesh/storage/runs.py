@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import CursorResult
@@ -26,18 +25,6 @@ class Metric:
     value: str | None
     number: float | None = None
     column_type: str | None = None
-
-
-@dataclass(frozen=True)
-class RunFilter:
-    """Which runs to list; None and empty mean all. `warehouse` matches the name or the type."""
-
-    warehouse: str | None = None
-    schema: str | None = None
-    table: str | None = None
-    statuses: tuple[str, ...] = ()
-    environment: str | None = None
-    since: datetime | None = None
 
 
 def table_of(run: Run) -> TableRef:
@@ -133,31 +120,6 @@ def latest_runs(session: Session) -> dict[TableRef, Run]:
     )
     runs = session.scalars(sa.select(Run).select_from(TableState).join(Run, same_table))
     return {table_of(run): run for run in runs}
-
-
-def listing(wanted: RunFilter | None = None) -> sa.Select[Run]:
-    """Runs, newest first, in an order without ties."""
-    conditions = _conditions(wanted or RunFilter())
-    return (
-        sa.select(Run).where(*conditions).order_by(Run.profiled_at.desc(), Run.run_id.desc(), Run.dataset_name.desc())
-    )
-
-
-def _conditions(wanted: RunFilter) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.warehouse:
-        conditions.append(sa.or_(Run.warehouse == wanted.warehouse, Run.warehouse_type == wanted.warehouse))
-    if wanted.schema:
-        conditions.append(Run.schema_name == wanted.schema)
-    if wanted.table:
-        conditions.append(Run.dataset_name == wanted.table)
-    if wanted.statuses:
-        conditions.append(Run.status.in_(wanted.statuses))
-    if wanted.environment:
-        conditions.append(Run.environment == wanted.environment)
-    if wanted.since:
-        conditions.append(Run.profiled_at >= wanted.since)
-    return conditions
 
 
 def _of_table(table: TableRef) -> sa.ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from profilemesh.errors import StorageError
 from profilemesh.storage import Storage, runs, states
 from profilemesh.storage.models import Result, Run
-from profilemesh.storage.runs import INTERRUPTED, Metric, RunFilter
+from profilemesh.storage.runs import INTERRUPTED, Metric
 from profilemesh.tables import TableRef
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -101,41 +101,6 @@ def test_no_metrics_are_no_statement(storage: Storage) -> None:
     start(storage, run)
     with storage.begin() as session:
         assert statements(storage, lambda: runs.save_results(session, run, [])) == 0
-
-
-def test_listing_is_newest_first_without_ties(storage: Storage) -> None:
-    older = NOW - timedelta(days=1)
-    start(storage, new_run("b", "x"), new_run("a"), new_run("b", "y"), new_run("c", profiled_at=older))
-    with storage.read() as session:
-        listed = [(run.run_id, run.dataset_name) for run in session.scalars(runs.listing())]
-    assert listed == [("b", "y"), ("b", "x"), ("a", "orders"), ("c", "orders")]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        (RunFilter(), {"a", "b", "c"}),
-        (RunFilter(warehouse="shop"), {"a", "b"}),
-        (RunFilter(warehouse="sqlite"), {"c"}),
-        (RunFilter(table="items"), {"b"}),
-        (RunFilter(schema="public"), {"c"}),
-        (RunFilter(statuses=("failed", "success")), set()),
-        (RunFilter(statuses=("running",)), {"a", "b", "c"}),
-        (RunFilter(environment="synthetic"), {"b"}),
-        (RunFilter(since=NOW), {"a", "b"}),
-        (RunFilter(table="ite\0ms"), set()),
-    ],
-)
-def test_listing_filters(storage: Storage, wanted: RunFilter, found: set[str]) -> None:
-    older = {"schema_name": "public", "warehouse_type": "sqlite", "profiled_at": NOW - timedelta(days=1)}
-    start(
-        storage,
-        new_run("a"),
-        new_run("b", "items", environment="synthetic"),
-        new_run("c", warehouse="other", **older),
-    )
-    with storage.read() as session:
-        assert {run.run_id for run in session.scalars(runs.listing(wanted))} == found
 
 
 def test_latest_runs_gives_one_per_table_even_where_runs_share_an_id(storage: Storage) -> None:
