@@ -13,7 +13,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -21,12 +21,12 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from profilemesh.config.model import Config
-from profilemesh.errors import ProfileMeshError, ScanCancelled, StorageError, WarehouseBusy
+from profilemesh.errors import ProfileMeshError, ScanCancelled, StorageError, SummariesIncompatible, WarehouseBusy
 from profilemesh.events import EventType, Occurrence
 from profilemesh.planning import Action, Decision, Plan, PlannedTable, Reason, make_plan
 from profilemesh.profiling import Profile, Scope, profile
 from profilemesh.profiling.results import column_metrics, encoded
-from profilemesh.profiling.summary import TableSummary
+from profilemesh.profiling.summary import shifts_of
 from profilemesh.storage import Storage, events, runs, states, summaries
 from profilemesh.storage.claims import new_holder
 from profilemesh.storage.models import Run
@@ -294,9 +294,9 @@ class _Turn:
         with self.storage.read() as session:
             payload = summaries.latest(session, self.table)
         shifts = {}
-        if payload is not None:
-            columns = TableSummary.from_bytes(payload).columns
-            shifts = {name: c.moments.shift for name, c in columns.items() if c.moments and c.moments.n}
+        # A summary that cannot be read any more costs digits in merged variances, never the run.
+        with suppress(SummariesIncompatible):
+            shifts = shifts_of(payload) if payload else {}
         return Scope(self.table, self.planned.columns, self.planned.sensitive, shifts)
 
     def _save(self, found: Profile, statements: list[SentStatement]) -> None:

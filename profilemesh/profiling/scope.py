@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import quoted_name
@@ -26,7 +27,7 @@ class Scope:
 
     @property
     def source(self) -> sa.TableClause:
-        columns = (sa.column(_quoted(column.name)) for column in self.columns)
+        columns: list[sa.ColumnClause[Any]] = [sa.column(_quoted(column.name)) for column in self.columns]
         return sa.table(_quoted(self.table.name), *columns, schema=_quoted(self.table.schema))
 
 

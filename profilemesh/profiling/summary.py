@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
@@ -232,20 +231,31 @@ class TableSummary:
     @classmethod
     def from_bytes(cls, payload: bytes) -> TableSummary:
         """Raises SummariesIncompatible when the layout is of another version."""
-        raw = zlib.decompress(payload)
-        start = 8 + int.from_bytes(raw[:8], "big")
-        head = orjson.loads(raw[8:start])
-        if head["version"] != 1:
-            raise SummariesIncompatible(f"summary layout {head['version']} is not known to this version")
+        head, raw, start = _opened(payload)
         cells = np.frombuffer(raw, np.uint8, offset=start).reshape(-1, HyperLogLog().registers.size)
         registers = iter(cells)
         columns = {name: _column_from_json(data, registers) for name, data in head["columns"].items()}
         return cls(head["rows"], columns, head["family"])
 
 
-def merged(summaries: Iterable[TableSummary]) -> TableSummary:
-    """The merge of one or more summaries."""
-    return reduce(TableSummary.merge, summaries)
+def shifts_of(payload: bytes) -> dict[str, float]:
+    """The shift of each column that has one, without building the summary."""
+    head, *_ = _opened(payload)
+    moments = {name: column["moments"] for name, column in head["columns"].items()}
+    return {name: float.fromhex(found[1]) for name, found in moments.items() if found and found[0]}
+
+
+def _opened(payload: bytes) -> tuple[dict[str, Any], bytes, int]:
+    """The head, and the raw bytes with the place where the registers begin."""
+    try:
+        raw = zlib.decompress(payload)
+        start = 8 + int.from_bytes(raw[:8], "big")
+        head = orjson.loads(raw[8:start])
+    except (zlib.error, orjson.JSONDecodeError) as error:
+        raise SummariesIncompatible(f"the stored summary is damaged: {error}") from error
+    if head["version"] != 1:
+        raise SummariesIncompatible(f"summary layout {head['version']} is not known to this version")
+    return head, raw, start
 
 
 def _column_to_json(column: ColumnSummary) -> dict[str, Any]:
