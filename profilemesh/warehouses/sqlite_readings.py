@@ -171,8 +171,10 @@ def _uuid(cell: Expression) -> Reading:
 
 def _bytes(cell: Expression) -> Reading:
     blob = sa.cast(cell, sa.LargeBinary())
+    # Of an empty blob, substr makes NULL.
+    cut = sa.case((_is_long(cell), sa.func.substr(blob, 1, CELL_LIMIT, type_=sa.LargeBinary)), else_=blob)
     return Reading(
-        sa.case((cell >= _FIRST_TEXT, sa.func.substr(blob, 1, CELL_LIMIT, type_=sa.LargeBinary))),
+        sa.case((cell >= _FIRST_TEXT, cut)),
         overflow=_fingerprint(cell, sa.and_(_is_long(cell), cell >= _FIRST_TEXT)),
         odd=_known(cell < _FIRST_TEXT),
         odd_means="invalid",
