@@ -149,6 +149,7 @@ def plan(context: Context, only: str | None, force: bool) -> None:
         made = look(config, storage, warehouses, utc_now(), only=only, force=force)
     context.show(_plan_json(made), lambda console: terminal.draw_plan(console, made))
     _require_known(made, only)
+    sys.exit(FAILED if made.is_trouble else DONE)
 
 
 @main.command()
@@ -165,10 +166,10 @@ def profile(context: Context, only: str | None, force: bool) -> None:
     profilemesh profile --table orders --full
     """
     config = context.config()
-    with _storage(config) as storage, opened(config) as warehouses:
+    with _stoppable(), _storage(config) as storage, opened(config) as warehouses:
         made = look(config, storage, warehouses, utc_now(), only=only, force=force)
         _require_known(made, only)
-        with _stoppable(), terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
+        with terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
             report = run_plan(made, config, storage, warehouses, listener=listener)
     context.show(_report_json(report), lambda console: terminal.draw_report(console, report))
     sys.exit(FAILED if report.is_trouble else DONE)
@@ -221,20 +222,26 @@ def db_upgrade(context: Context, no_backup: bool) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """A polite kill ends the work as Ctrl-C does: scans are cancelled, claims released, failures stored."""
+    """A polite kill or a closed terminal ends the work as Ctrl-C does: claims are released, failures stored."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        # Ignored means started by nohup.
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _require_known(made: Plan, only: str | None) -> None:
-    if only is not None and not made.decisions:
+    # A warehouse that does not answer may well have the table.
+    if only is not None and not made.decisions and not made.troubles:
         raise ConfigError(f"--table {only!r} matches no table; `profilemesh plan` lists them all")
 
 

@@ -11,17 +11,26 @@ import threading
 import time
 import traceback
 import uuid
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from profilemesh.config.model import Config
-from profilemesh.errors import ProfileMeshError, ScanCancelled, StorageError, SummariesIncompatible, WarehouseBusy
+from profilemesh.errors import (
+    ProfileMeshError,
+    ScanCancelled,
+    StorageError,
+    SummariesIncompatible,
+    WarehouseBusy,
+    WarehouseUnreachable,
+)
 from profilemesh.events import EventType, Occurrence
 from profilemesh.planning import Action, Decision, Plan, PlannedTable, Reason, make_plan
 from profilemesh.profiling import Profile, Scope, profile
@@ -32,13 +41,15 @@ from profilemesh.storage.claims import new_holder
 from profilemesh.storage.models import Run
 from profilemesh.storage.runs import Metric
 from profilemesh.tables import TableRef
-from profilemesh.warehouses import open_warehouse, read_catalogue
+from profilemesh.warehouses import connected, open_warehouse, read_catalogue
 from profilemesh.warehouses.base import Scan, SentStatement, Warehouse
 
 log = logging.getLogger(__name__)
 
 CLAIM_TERM = timedelta(seconds=60)
 """A claim that its holder has not renewed for this long is free. It is renewed every third of it."""
+STOP_SECONDS = 5.0
+"""How long a stop waits for the running statements to end before it leaves them to themselves."""
 SHOWN_SQL = 20_000
 """Characters of a statement that are kept with the run."""
 
@@ -92,8 +103,7 @@ class Report:
     @property
     def is_trouble(self) -> bool:
         """Something needs a person: a table failed or is missing, or a warehouse cannot be reached."""
-        unreachable = any(t.reason == Reason.WAREHOUSE_UNREACHABLE for t in self.plan.troubles.values())
-        return bool(self.failed or self.plan.missing or unreachable)
+        return bool(self.failed or self.plan.is_trouble)
 
 
 @contextmanager
@@ -136,14 +146,35 @@ def run_plan(
     Raises StorageError when the decisions cannot be stored; an interrupt (Ctrl-C) cancels the running scans, stores
     them as failed and is raised again.
     """
+    _bury_the_dead(storage, clock)
     with storage.begin() as session:
         states.record_decisions(session, plan.decisions, plan.made_at)
     work = _Work(plan, config, storage, warehouses, clock, listener or Silence())
     return Report(plan, work.carry_out())
 
 
+def _bury_the_dead(storage: Storage, clock: Clock) -> None:
+    """Mark as failed what a killed process left running, also of tables that this plan does not read."""
+    holder = new_holder()
+    with storage.read() as session:
+        suspects = runs.claimed_and_running(session)
+    for table in suspects:
+        with storage.begin() as session:
+            if states.claim(session, table, holder, utc_now(), CLAIM_TERM):
+                _give_up(session, table, clock())
+                states.release(session, table, holder)
+
+
+def _give_up(session: Session, table: TableRef, at: datetime) -> None:
+    """Mark a table's unfinished runs as interrupted; only for the holder of its claim."""
+    details = {"error": runs.INTERRUPTED}
+    for run_id in runs.running(session, table):
+        events.save_event(session, Occurrence(EventType.PROFILING_FAILED, table, at, run_id, details))
+    runs.interrupted(session, table)
+
+
 class _Work:
-    """A plan being carried out: the pool, the claims it holds, the scans that are open."""
+    """A plan being carried out: the turns in progress, the claims it holds, the scans that are open."""
 
     def __init__(
         self,
@@ -158,28 +189,66 @@ class _Work:
         self.warehouses, self.clock, self.listener = warehouses, clock, listener
         self.holder = new_holder()
         self.scans: dict[TableRef, Scan] = {}
+        self.turns: dict[Future[Outcome], TableRef] = {}
         self.stopping = threading.Event()
-        self.slots = {name: _slots(config, warehouse) for name, warehouse in warehouses.items()}
+        self.unreachable: dict[str, str] = {}
 
     def carry_out(self) -> tuple[Outcome, ...]:
-        decisions = self.plan.to_read
-        if not decisions:
+        if not self.plan.to_read:
             return ()
-        with self._renewing(), ThreadPoolExecutor(self.config.execution.max_workers, "profilemesh") as pool:
-            futures = [pool.submit(self._turn, decision) for decision in decisions]
+        pool = ThreadPoolExecutor(self.config.execution.max_workers, "profilemesh")
+        with self._renewing():
             try:
-                wait(futures)
+                self._take_turns(pool)
             except BaseException:
-                self._stop(futures)
+                self._stop()
                 raise
-        return tuple(future.result() for future in futures)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return tuple(sorted((turn.result() for turn in self.turns), key=lambda outcome: outcome.table))
 
-    def _stop(self, futures: list[Future[Outcome]]) -> None:
+    def _take_turns(self, pool: ThreadPoolExecutor) -> None:
+        """Start a table whenever a worker is free and its warehouse allows one more; end with the last of them.
+
+        A warehouse at its limit never keeps a worker from another's tables.
+        """
+        waiting: dict[str, deque[Decision]] = {}
+        for decision in self.plan.to_read:
+            waiting.setdefault(decision.table.warehouse, deque()).append(decision)
+        running: set[Future[Outcome]] = set()
+        while running or any(waiting.values()):
+            while (chosen := self._startable(waiting, running)) is not None:
+                turn = pool.submit(self._turn, chosen)
+                self.turns[turn] = chosen.table
+                running.add(turn)
+            running = wait(running, return_when=FIRST_COMPLETED).not_done
+
+    def _startable(self, waiting: Mapping[str, deque[Decision]], running: set[Future[Outcome]]) -> Decision | None:
+        busy = Counter(self.turns[turn].warehouse for turn in running)
+        if len(running) == self.config.execution.max_workers:
+            return None
+        for name, decisions in waiting.items():
+            if decisions and busy[name] < _limit(self.config, self.warehouses[name]):
+                return decisions.popleft()
+        return None
+
+    def _stop(self) -> None:
+        """Cancel what is being read. A statement that does not heed it is left to itself, its run stored as failed."""
         self.stopping.set()
-        for future in futures:
-            future.cancel()
         for scan in list(self.scans.values()):
             scan.cancel()
+        wait(self.turns, timeout=STOP_SECONDS)
+        for table in list(self.scans):
+            self._abandon(table)
+
+    def _abandon(self, table: TableRef) -> None:
+        try:
+            with self.storage.begin() as session:
+                if states.renew(session, table, self.holder, utc_now(), CLAIM_TERM):
+                    _give_up(session, table, self.clock())
+                    states.release(session, table, self.holder)
+        except StorageError as error:
+            log.warning("the run of %s could not be closed: %s", table, error)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
@@ -188,8 +257,7 @@ class _Work:
 
         def renew() -> None:
             while not ended.wait(CLAIM_TERM.total_seconds() / 3):
-                for table in list(self.scans):
-                    self._renew(table)
+                self._renew()
 
         thread = threading.Thread(target=renew, name="profilemesh-claims", daemon=True)
         thread.start()
@@ -199,27 +267,33 @@ class _Work:
             ended.set()
             thread.join()
 
-    def _renew(self, table: TableRef) -> None:
+    def _renew(self) -> None:
+        """In one transaction, so that a slow storage delays all claims by one wait and not by one each."""
+        until = utc_now()
         try:
             with self.storage.begin() as session:
-                states.renew(session, table, self.holder, utc_now(), CLAIM_TERM)
+                tables = sorted(self.scans)
+                lost = [t for t in tables if not states.renew(session, t, self.holder, until, CLAIM_TERM)]
         except StorageError as error:
-            log.warning("the claim on %s could not be renewed: %s", table, error)
+            log.warning("claims could not be renewed: %s", error)
+            return
+        for table in lost:
+            scan = self.scans.get(table)
+            if scan is not None:
+                log.warning("the claim on %s was lost to another process; its scan is stopped", table)
+                scan.cancel()
 
     def _turn(self, decision: Decision) -> Outcome:
         """One table's turn, whatever happens in it."""
-        with self.slots[decision.table.warehouse]:
-            self.listener.started(decision)
-            turn = _Turn(self, decision, self.plan.reading[decision.table])
-            outcome = turn.take()
-            self.listener.ended(outcome)
-            return outcome
+        self.listener.started(decision)
+        outcome = _Turn(self, decision, self.plan.reading[decision.table]).take()
+        self.listener.ended(outcome)
+        return outcome
 
 
-def _slots(config: Config, warehouse: Warehouse) -> threading.Semaphore:
+def _limit(config: Config, warehouse: Warehouse) -> int:
     limits = config.execution.warehouse_limits
-    limit = limits.get(warehouse.name) or limits.get(warehouse.type) or config.execution.max_workers
-    return threading.Semaphore(limit)
+    return limits.get(warehouse.name) or limits.get(warehouse.type) or config.execution.max_workers
 
 
 class _Turn:
@@ -234,18 +308,41 @@ class _Turn:
         self.is_claimed = False
 
     def take(self) -> Outcome:
+        silent = self.work.unreachable.get(self.table.warehouse)
+        if silent is not None:
+            return self._put_off(Reason.WAREHOUSE_UNREACHABLE, silent)
         try:
-            self._heed_stop()
-            with self.warehouse.open_scan(self.table) as scan:
+            with self._opened() as scan:
                 return self._with(scan)
         except Exception as error:  # noqa: BLE001 - one table's failure is recorded and never stops the others
-            return self._put_off(error) if isinstance(error, WarehouseBusy) else self._failed(error)
+            return self._ended_by(error)
         finally:
             self.work.scans.pop(self.table, None)
 
+    def _opened(self) -> Scan:
+        self._heed_stop()
+        try:
+            return connected(lambda: self.warehouse.open_scan(self.table), self.work.config.retry, self._pause)
+        except WarehouseUnreachable as error:
+            # The other tables of this warehouse do not wait for as long again, each.
+            self.work.unreachable[self.table.warehouse] = str(error)
+            raise
+
+    def _pause(self, seconds: float) -> None:
+        self.work.stopping.wait(seconds)
+        self._heed_stop()
+
+    def _ended_by(self, error: Exception) -> Outcome:
+        if isinstance(error, WarehouseBusy):
+            return self._put_off(Reason.WAREHOUSE_BUSY, str(error))
+        if isinstance(error, ScanCancelled) and not self.is_claimed:
+            return self._deferred(str(error))
+        return self._failed(error)
+
     def _with(self, scan: Scan) -> Outcome:
-        if not self._begin():
-            return Outcome(self.table, "deferred", error="another process is working on this table")
+        obstacle = self._begin()
+        if obstacle is not None:
+            return self._deferred(obstacle)
         self.work.scans[self.table] = scan
         self._heed_stop()
         found = profile(self.warehouse, scan, self._scope(), lambda rows: self.work.listener.read(self.table, rows))
@@ -279,16 +376,19 @@ class _Turn:
             has_drift=False,
         )
 
-    def _begin(self) -> bool:
-        """Claim the table, close what a dead predecessor left open, and note that this run has begun."""
+    def _begin(self) -> str | None:
+        """Claim the table, close what a dead predecessor left open, and note that this run has begun; or why not."""
         with self.storage.begin() as session:
             if not states.claim(session, self.table, self.work.holder, utc_now(), CLAIM_TERM):
-                return False
-            runs.interrupted(session, self.table)
+                return "another process is working on this table"
+            if states.last_profiled_at(session, self.table) != self.planned.profiled_before:
+                states.release(session, self.table, self.work.holder)
+                return "another process has profiled this table since the plan was made"
+            _give_up(session, self.table, self.work.clock())
             runs.start_run(session, self.run)
             self._publish(session, EventType.PROFILING_STARTED)
         self.is_claimed = True
-        return True
+        return None
 
     def _scope(self) -> Scope:
         with self.storage.read() as session:
@@ -341,22 +441,28 @@ class _Turn:
             metrics += [Metric(name, metric, *encoded(value), summary.type) for metric, value in values.items()]
         return metrics
 
-    def _put_off(self, error: WarehouseBusy) -> Outcome:
-        """Nothing was read; the table waits for the next tick."""
-        decision = Decision(self.table, Action.DEFER, Reason.WAREHOUSE_BUSY, {"message": str(error)})
+    def _put_off(self, reason: Reason, message: str) -> Outcome:
+        """Nothing is kept of what was read; the table waits for the next tick."""
+        decision = Decision(self.table, Action.DEFER, reason, {"message": message})
         try:
             with self.storage.begin() as session:
+                if self.is_claimed:
+                    runs.withdraw_run(session, self.run)
+                    states.release(session, self.table, self.work.holder)
                 states.record_decisions(session, [decision], self.work.clock())
-        except StorageError as second:
-            return self._failed(second)
-        return Outcome(self.table, "deferred", seconds=self._seconds(), error=str(error))
+        except (StorageError, SQLAlchemyError) as error:
+            return self._failed(error)
+        return self._deferred(message)
+
+    def _deferred(self, message: str) -> Outcome:
+        return Outcome(self.table, "deferred", seconds=self._seconds(), error=message)
 
     def _failed(self, error: Exception) -> Outcome:
         is_ours = isinstance(error, ProfileMeshError)
         message = str(error) if is_ours else f"{type(error).__name__}: {error}"
         try:
             self._store_failure(message, None if is_ours else traceback.format_exc())
-        except StorageError as second:
+        except (StorageError, SQLAlchemyError) as second:
             if str(second) != message:
                 message = f"{message}; and this failure could not be stored: {second}"
         return Outcome(self.table, "failed", self.run.run_id, seconds=self._seconds(), error=message)

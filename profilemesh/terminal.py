@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,9 +30,17 @@ DASH = "–"
 PIPE_WIDTH = 200
 
 
+class Unbreakable(Console):
+    """Falls silent when its reader is gone (`| head`), where the parent would end the process: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def console() -> Console:
-    found = Console(highlight=False, soft_wrap=True)
-    return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
+    found = Unbreakable(highlight=False, soft_wrap=True)
+    return found if found.is_terminal else Unbreakable(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
 
 
 def _grid(*columns: str) -> Table:
@@ -58,6 +68,8 @@ def draw_plan(out: Console, made: Plan) -> None:
 
 def _told(made: Plan) -> str:
     counts = Counter(decision.action.value for decision in made.decisions)
+    if not counts and made.troubles:
+        return "Nothing can be done until a warehouse answers."
     if not counts:
         return "No table is selected: see profiling.tables in the configuration."
     if set(counts) == {"skip"}:

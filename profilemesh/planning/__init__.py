@@ -29,11 +29,12 @@ class Missing:
 
 @dataclass(frozen=True)
 class PlannedTable:
-    """What a decision to read needs beside the decision itself."""
+    """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled."""
 
     columns: tuple[Column, ...]
     sensitive: frozenset[str]
     profile_key: str
+    profiled_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Plan:
     @property
     def to_read(self) -> tuple[Decision, ...]:
         return tuple(decision for decision in self.decisions if decision.action.reads)
+
+    @property
+    def is_trouble(self) -> bool:
+        """Something needs a person: a configured table is missing, or a warehouse cannot be reached."""
+        return bool(self.missing or any(t.reason == Reason.WAREHOUSE_UNREACHABLE for t in self.troubles.values()))
 
 
 def make_plan(
@@ -77,10 +83,13 @@ def make_plan(
         if settings is None:
             continue
         key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
-        decision = decide(Case(settings, snapshot, states.get(table), key, now, force, config.incremental.enabled))
+        state = states.get(table)
+        decision = decide(Case(settings, snapshot, state, key, now, force, config.incremental.enabled))
         decisions[table] = decision
         if decision.action.reads:
-            reading[table] = PlannedTable(settings.columns, settings.sensitive, key)
+            reading[table] = PlannedTable(
+                settings.columns, settings.sensitive, key, state.last_profiled_at if state else None
+            )
     for table in states.keys() - catalogue.snapshots.keys():
         absent = _absence(config, catalogue, table) if _is_asked_for(table, only) else None
         if absent is not None:

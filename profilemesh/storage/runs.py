@@ -10,7 +10,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
-from profilemesh.storage.models import Result, Run, TableState
+from profilemesh.storage.models import Event, Result, Run, TableState
 from profilemesh.tables import TableRef
 
 INTERRUPTED = "interrupted: the process that ran it stopped before it finished"
@@ -88,6 +88,36 @@ def save_results(session: Session, run: Run, metrics: Sequence[Metric]) -> None:
     session.execute(sa.insert(Result), rows)
 
 
+def withdraw_run(session: Session, run: Run) -> None:
+    """Forget a run that was put off before it read anything, and its events; nothing happens if it is closed."""
+    if run in session:
+        session.expunge(run)
+    unfinished = sa.and_(Run.run_id == run.run_id, Run.dataset_name == run.dataset_name, Run.status == "running")
+    if _count(session, sa.delete(Run).where(unfinished)):
+        session.execute(sa.delete(Event).where(Event.run_id == run.run_id))
+
+
+def running(session: Session, table: TableRef) -> list[str]:
+    """The ids of a table's runs that still say running."""
+    return list(session.scalars(sa.select(Run.run_id).where(_of_table(table), Run.status == "running")))
+
+
+def claimed_and_running(session: Session) -> list[TableRef]:
+    """The tables with a claim and a run that still says running: work in progress, or what a dead process left."""
+    same_table = sa.and_(
+        Run.warehouse == TableState.warehouse,
+        Run.schema_name == TableState.schema_name,
+        Run.dataset_name == TableState.table_name,
+    )
+    found = session.execute(
+        sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name)
+        .join(Run, same_table)
+        .where(Run.status == "running", TableState.claimed_by.is_not(None))
+        .distinct()
+    )
+    return sorted(TableRef(*row) for row in found)
+
+
 def interrupted(session: Session, table: TableRef) -> int:
     """Mark a table's runs that still say running as failed, and tell how many there were.
 
@@ -126,7 +156,7 @@ def _of_table(table: TableRef) -> sa.ColumnElement[bool]:
     return sa.and_(Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name)
 
 
-def _count(session: Session, statement: sa.Update) -> int:
+def _count(session: Session, statement: sa.Update | sa.Delete) -> int:
     result = session.execute(statement.execution_options(synchronize_session=False))
     assert isinstance(result, CursorResult)
     return result.rowcount

@@ -116,6 +116,11 @@ def claim(session: Session, table: TableRef, holder: str, now: datetime, term: t
     return _hits_one(session, table, TableState.claimed_by == other, until)
 
 
+def last_profiled_at(session: Session, table: TableRef) -> datetime | None:
+    """When the table's last stored profile was made; None if it has none."""
+    return session.scalar(sa.select(TableState.last_profiled_at).where(_is(table)))
+
+
 def renew(session: Session, table: TableRef, holder: str, now: datetime, term: timedelta) -> bool:
     """Hold the table until `now + term`; False if it was lost to another."""
     return _hits_one(session, table, TableState.claimed_by == holder, {"claimed_until": now + term})

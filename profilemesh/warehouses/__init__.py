@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from typing import TypeVar
 
 from profilemesh.config.model import Config, ExecutionConfig, RetryConfig, WarehouseConfig
 from profilemesh.errors import WarehouseBusy, WarehouseError, WarehouseUnreachable
 from profilemesh.planning.snapshots import Catalogue, Snapshot, Trouble
 from profilemesh.warehouses.base import Misconfigured, Warehouse
 
-__all__ = ["open_warehouse", "read_catalogue"]
+__all__ = ["connected", "open_warehouse", "read_catalogue"]
+
+T = TypeVar("T")
 
 _TYPES = {
     "duckdb": ("profilemesh.warehouses.duckdb", "DuckDBWarehouse"),
@@ -40,14 +43,13 @@ def read_catalogue(config: Config, open_warehouses: Mapping[str, Warehouse]) -> 
     """All tables of all these warehouses, read side by side. One warehouse's trouble is recorded, never raised."""
     if not open_warehouses:
         return Catalogue({}, {})
-    with ThreadPoolExecutor(max_workers=len(open_warehouses), thread_name_prefix="catalogue") as pool:
-        answers = dict(
-            zip(
-                open_warehouses,
-                pool.map(lambda warehouse: _look(warehouse, config.retry), open_warehouses.values()),
-                strict=True,
-            )
-        )
+    pool = ThreadPoolExecutor(max_workers=len(open_warehouses), thread_name_prefix="catalogue")
+    try:
+        found_in = pool.map(lambda warehouse: _look(warehouse, config.retry), open_warehouses.values())
+        answers = dict(zip(open_warehouses, found_in, strict=True))
+    finally:
+        # Ctrl-C does not wait for a server that does not answer.
+        pool.shutdown(wait=False, cancel_futures=True)
     snapshots = {
         snapshot.table: snapshot for found in answers.values() if not isinstance(found, Trouble) for snapshot in found
     }
@@ -59,19 +61,29 @@ def read_catalogue(config: Config, open_warehouses: Mapping[str, Warehouse]) -> 
     )
 
 
-def _look(warehouse: Warehouse, retry: RetryConfig) -> tuple[Snapshot, ...] | Trouble:
+def connected(connect: Callable[[], T], retry: RetryConfig, pause: Callable[[float], object] = time.sleep) -> T:
+    """What `connect` returns; a warehouse that cannot be reached is tried again, as often as `retry` says.
+
+    Never tried again: a file locked by a writer (the next tick comes to it) and a wrong setting.
+    """
     pauses = _pauses(retry)
     while True:
         try:
-            return warehouse.catalogue()
-        except WarehouseBusy as error:
-            return Trouble("warehouse_busy", str(error))
-        except WarehouseError as error:
-            again = isinstance(error, WarehouseUnreachable) and not isinstance(error, Misconfigured)
-            pause = next(pauses, None) if again else None
-            if pause is None:
-                return Trouble("warehouse_unreachable", str(error))
-        time.sleep(pause)
+            return connect()
+        except WarehouseUnreachable as error:
+            seconds = None if isinstance(error, Misconfigured) else next(pauses, None)
+            if seconds is None:
+                raise
+        pause(seconds)
+
+
+def _look(warehouse: Warehouse, retry: RetryConfig) -> tuple[Snapshot, ...] | Trouble:
+    try:
+        return connected(warehouse.catalogue, retry)
+    except WarehouseBusy as error:
+        return Trouble("warehouse_busy", str(error))
+    except WarehouseError as error:
+        return Trouble("warehouse_unreachable", str(error))
 
 
 def _pauses(retry: RetryConfig) -> Iterator[float]:
