@@ -184,7 +184,7 @@ def _bytes(cell: Expression) -> Reading:
 def _other(cell: Expression) -> Reading:
     hexadecimal = sa.func.hex(sa.func.substr(cell, 1, CELL_LIMIT // 2), type_=sa.Text)
     return Reading(
-        sa.case((cell < _FIRST_BLOB, _cut(cell)), else_=hexadecimal),
+        sa.case((cell < _FIRST_BLOB, _cut(cell)), (cell >= _FIRST_BLOB, hexadecimal)),
         overflow=_fingerprint(cell, _is_long(cell)),
     )
 
@@ -240,6 +240,14 @@ def quick_of(column: Column) -> Reading:
         case Kind.TEXT | Kind.JSON:
             sent = _fit(cell, sa.or_(cell >= _FIRST_BLOB, too_long), sa.type_coerce(cell, sa.Text()))
             return Reading(sent, odd_means="invalid")
+        case Kind.DECIMAL:
+            # Between these bounds its text has no exponent, and SQLite keeps whole numbers as integers.
+            text = sa.cast(cell, sa.Text())
+            positive = sa.and_(cell > sa.literal_column("1e-4"), cell < sa.literal_column("1e15"))
+            negative = sa.and_(cell < sa.literal_column("-1e-4"), cell > sa.literal_column("-1e15"))
+            ordinary = sa.or_(negative, cell == sa.literal_column("0"), cell.is_(None))
+            sent = sa.case((positive, text), else_=_fit(cell, sa.not_(ordinary), text))
+            return Reading(sent, Form.NUMBER_TEXT, odd_means="invalid")
     careful = reading_of(column)
     unfit = [
         condition
