@@ -171,7 +171,18 @@ def _bins(borders: list[Any], counts: npt.NDArray[Any]) -> list[dict[str, Any]]:
 
 
 def _day(days: Days, key: int) -> str:
-    return str(np.datetime64(key - 1970 * 12, "M").astype("datetime64[D]") if days.monthly else np.datetime64(key, "D"))
+    return _iso(
+        np.datetime64(key - 1970 * 12, "M").astype("datetime64[D]") if days.monthly else np.datetime64(key, "D")
+    )
+
+
+def _iso(moment: np.datetime64) -> str:
+    """ISO 8601, whose years before 0 have four digits behind the sign as well."""
+    text = str(moment)
+    if not text.startswith("-"):
+        return text
+    year, rest = text[1:].split("-", 1)
+    return f"-{year:0>4}-{rest}"
 
 
 def top_values(summary: ColumnSummary, limit: int = TOP_LIMIT) -> list[dict[str, Any]] | None:
@@ -187,9 +198,9 @@ def _shown(summary: ColumnSummary, value: Any) -> Value | None:
     if value is None:
         return None
     if summary.kind is Kind.DATE:
-        return str(np.datetime64(value, "D"))
+        return _iso(np.datetime64(value, "D"))
     if summary.kind is Kind.TIMESTAMP:
-        text = str(np.datetime64(value, "us")).replace("T", " ").removesuffix(".000000")
+        text = _iso(np.datetime64(value, "us")).replace("T", " ").removesuffix(".000000")
         return f"{text}+00:00" if _has_zone(summary.type) else text
     if summary.kind is Kind.TIME:
         return str(np.datetime64(value, "us")).split("T")[1].removesuffix(".000000")

@@ -337,6 +337,9 @@ def _decimal(digits: Any, sign: int = 1) -> Decimal | None:
 
 def _lengths(found: dict[str, Any]) -> Lengths | None:
     if "shortest" not in found:
+    if lens.kind is Kind.INTEGER and isinstance(found["low"], str):
+        # As integers beyond 128 bits arrive.
+        return Extremes(int(found["low"]), int(found["high"]))
         return None
     return Lengths(found["present"], found["shortest"], found["longest"], int(found["length"] or 0))
 

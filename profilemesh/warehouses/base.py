@@ -98,7 +98,7 @@ class Scan(ABC):
         return pa.table([pa.array([row[i] for row in rows]) for i in range(len(names))], names=names)
 
     def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
-        """Run a statement and yield its rows as Arrow batches; only where the warehouse streams."""
+        """Run a statement and yield its rows as Arrow batches, at least one; only where the warehouse streams."""
         raise NotImplementedError
 
     @abstractmethod

@@ -76,11 +76,15 @@ class PostgresScan(Scan):
 
     def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
         with self._sent(statement) as (sent, cursor):
-            for batch in cursor.fetch_record_batch():
+            reader = cursor.fetch_record_batch()
+            batch = None
+            for batch in reader:
                 self._stop_if_asked()
                 sent.rows += batch.num_rows
                 yield batch
 
+            if batch is None:
+                yield pa.RecordBatch.from_pylist([], schema=reader.schema)
     @contextmanager
     def _sent(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[tuple[SentStatement, adbc.Cursor]]:
         sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
