@@ -75,6 +75,12 @@ class as_double(GenericFunction[float]):
     inherit_cache = True
 
 
+class as_decimal(GenericFunction[Any]):
+    """The text of a number as a decimal of so many digits and decimals; NULL where it cannot be one."""
+
+    inherit_cache = True
+
+
 class as_timestamp(GenericFunction[Any]):
     """ISO text as a timestamp in UTC; NULL where it cannot be one."""
 
@@ -179,6 +185,12 @@ _duckdb(
     f"WHEN {{x}} < 0 THEN -(floor(ln(-({{x}})) / {LOG_RATIO!r}::DOUBLE)::INTEGER + {BUCKET_OFFSET}) "
     "WHEN {x} = 0 THEN 0 END",
 )
+
+
+@compiles(as_decimal, "duckdb")
+def _as_decimal_duckdb(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+    text, precision, scale = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"TRY_CAST({text} AS DECIMAL({precision}, {scale}))"
 
 
 @compiles(register_bits, "duckdb")

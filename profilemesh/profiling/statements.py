@@ -8,6 +8,7 @@ fault stands alone; the others lose nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -82,10 +83,18 @@ class Lens:
         return sql.as_time(self.value) if self.form is Form.TIME_TEXT else self.value
 
     @property
+    def decimal(self) -> Expression:
+        """The finite number of a text, in the digits of the column's declared type."""
+        digits = re.findall(r"\d+", self.column.type)[-2:]
+        return sql.as_decimal(self.value, *(sa.literal_column(number) for number in digits))
+
+    @property
     def double(self) -> Expression:
         """The number as a double, NaN and infinities included."""
         if self.form is Form.NUMBER_TEXT:
             return sql.as_double(self.value)
+        if self.form is Form.DECIMAL_TEXT:
+            return sa.cast(self.decimal, sa.Double)
         if self.kind is Kind.INTERVAL and self.form is Form.NATIVE:
             return sql.seconds(self.value)
         return sa.cast(self.value, sa.Double)
@@ -93,7 +102,7 @@ class Lens:
     @property
     def number(self) -> Expression:
         """The finite number as a double, else NULL."""
-        if self.kind is Kind.FLOAT or self.form is not Form.NATIVE:
+        if self.kind is Kind.FLOAT or self.form in (Form.NUMBER_TEXT, Form.SECONDS):
             return sa.case((sql.finite(self.double), self.double))
         return self.double
 
@@ -234,7 +243,7 @@ def _number_measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expre
     number = lens.number
     yield "zeros", _count_if(number == 0)
     yield "negatives", _count_if(number < 0)
-    if lens.form is Form.NUMBER_TEXT:
+    if lens.form in (Form.NUMBER_TEXT, Form.DECIMAL_TEXT):
         yield "nans", _count_if(lens.value == _NAN)
         yield "infinites", _count_if(lens.value.in_(_INFINITIES))
     elif lens.kind is Kind.FLOAT:
@@ -250,6 +259,7 @@ def _number_measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expre
         yield from _decimal_extremes(lens)
     else:
         exact = number if lens.kind in (Kind.FLOAT, Kind.INTERVAL) else lens.value
+        exact = lens.decimal if lens.form is Form.DECIMAL_TEXT else exact
         yield "low", sa.func.min(exact)
         yield "high", sa.func.max(exact)
 
@@ -327,6 +337,9 @@ def _extremes(lens: Lens, found: dict[str, Any]) -> Extremes | None:
         return None
     if lens.kind is Kind.DECIMAL:
         return Extremes(_decimal(found["low"]), _decimal(found["high"]))
+    if lens.kind is Kind.INTEGER and isinstance(found["low"], str):
+        # As integers beyond 128 bits arrive.
+        return Extremes(int(found["low"]), int(found["high"]))
     return Extremes(found["low"], found["high"])
 
 
@@ -337,9 +350,6 @@ def _decimal(digits: Any, sign: int = 1) -> Decimal | None:
 
 def _lengths(found: dict[str, Any]) -> Lengths | None:
     if "shortest" not in found:
-    if lens.kind is Kind.INTEGER and isinstance(found["low"], str):
-        # As integers beyond 128 bits arrive.
-        return Extremes(int(found["low"]), int(found["high"]))
         return None
     return Lengths(found["present"], found["shortest"], found["longest"], int(found["length"] or 0))
 

@@ -1,6 +1,6 @@
 """Row stores: one statement reads the columns as Arrow batches; the embedded engine summarises batch by batch.
 
-A reader thread fetches the next batch while this one is summarised, at most two ahead. The batches of an attempt
+A reader thread fetches the next batch while this one is summarised, one ahead. The batches of an attempt
 count only when the last one has come: a scan that breaks leaves nothing behind.
 """
 
@@ -24,9 +24,9 @@ from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Column
 from profilemesh.warehouses.base import Reading, Scan, Warehouse
 
-BATCH_ROWS = 131_072
-BATCH_BYTES = 24 << 20
-AHEAD = 2
+BATCH_ROWS = 100_000
+BATCH_BYTES = 12 << 20
+AHEAD = 1
 FLAGS = 60
 """Columns whose odd values share one integer of flags."""
 

@@ -31,6 +31,7 @@ class Form(StrEnum):
     # Plain decimal digits without exponent, or NaN, Infinity, -Infinity. Equal numbers are equal texts: either no text
     # has trailing zeros, or all have the column's declared number of decimals.
     NUMBER_TEXT = "number_text"
+    DECIMAL_TEXT = "decimal_text"  # the same, of a column declared with a precision of up to 38 that all values keep to
     TIME_TEXT = "time_text"  # ISO 8601 text of a date, time or timestamp
     SECONDS = "seconds"  # a double: the length of an interval
 

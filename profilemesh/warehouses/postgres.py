@@ -31,6 +31,7 @@ from profilemesh.warehouses import postgres_catalogue as look
 from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.postgres_readings import reading_of
 
+BATCH_BYTES = 8 << 20
 _CONNECT_SECONDS = 10
 _NAME_BYTES = 63
 
@@ -82,9 +83,9 @@ class PostgresScan(Scan):
                 self._stop_if_asked()
                 sent.rows += batch.num_rows
                 yield batch
-
             if batch is None:
                 yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+
     @contextmanager
     def _sent(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[tuple[SentStatement, adbc.Cursor]]:
         sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
@@ -95,6 +96,7 @@ class PostgresScan(Scan):
             with self._mapped(), self._connection.cursor() as cursor:
                 self._running = cursor
                 self._stop_if_asked()
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
                 cursor.execute(sql)
                 yield sent, cursor
         finally:

@@ -32,6 +32,9 @@ _KINDS = {
     **dict.fromkeys(("json", "jsonb"), Kind.JSON),
 }
 
+_DECIMAL_DIGITS = 38
+"""What the embedded engine's decimals hold."""
+
 # Microseconds since 1970 in 64 bits end in January 294247; PostgreSQL's years go further, and to infinity.
 _END_OF_TIME: Expression = sa.literal_column("DATE '294247-01-01'")
 
@@ -63,6 +66,9 @@ def _unless(known: bool, cell: Expression, type_: sa.types.TypeEngine[Any]) -> E
 
 
 def _decimal(cell: Expression, type_name: str) -> Reading:
+    declared = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", type_name)
+    if declared and 0 <= int(declared[2]) <= int(declared[1]) <= _DECIMAL_DIGITS:
+        return Reading(sa.cast(cell, sa.Text()), Form.DECIMAL_TEXT)
     if type_name.startswith("numeric("):
         return Reading(sa.cast(cell, sa.Text()), Form.NUMBER_TEXT)
     # Without a declared scale "1.5" and "1.50" may stand in one column.
