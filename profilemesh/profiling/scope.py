@@ -11,6 +11,8 @@ from sqlalchemy.sql import quoted_name
 
 from profilemesh.tables import Column, TableRef
 
+WITHHELD = "it could not be read; the reason is withheld, as it may show a value and the column is sensitive"
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -24,6 +26,10 @@ class Scope:
     columns: tuple[Column, ...]
     sensitive: frozenset[str] = frozenset()
     shifts: Mapping[str, float] = field(default_factory=dict)
+
+    def shown(self, column: Column, error: str) -> str:
+        """An error about a column, as it may be shown: a warehouse likes to quote the value at fault."""
+        return WITHHELD if column.name in self.sensitive else error
 
     @property
     def source(self) -> sa.TableClause:

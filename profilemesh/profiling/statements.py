@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from profilemesh.errors import PermissionDenied, StatementFailed
 from profilemesh.profiling import sql
 from profilemesh.profiling.metrics import LISTED, MEASURED
+from profilemesh.profiling.scope import WITHHELD
 from profilemesh.profiling.sketches import HyperLogLog, LogHistogram
 from profilemesh.profiling.summary import (
     TEXT_LIMIT,
@@ -460,7 +461,7 @@ def narrowed(
         return list(ask(lenses)) if lenses else []
     except (StatementFailed, PermissionDenied) as error:
         if len(lenses) == 1:
-            errors[lenses[0].column.name] = str(error)
+            errors[lenses[0].column.name] = WITHHELD if lenses[0].sensitive else str(error)
             return [None]
     half = len(lenses) // 2
     return narrowed(lenses[:half], ask, errors) + narrowed(lenses[half:], ask, errors)

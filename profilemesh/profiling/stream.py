@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from profilemesh.errors import PermissionDenied, StatementFailed
 from profilemesh.profiling import sql
-from profilemesh.profiling.scope import Scope
+from profilemesh.profiling.scope import WITHHELD, Scope
 from profilemesh.profiling.statements import Found, Lens, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Column
@@ -160,8 +160,12 @@ class Stream:
         except (StatementFailed, PermissionDenied) as error:
             faults = self._faults(columns, str(error))
             if len(faults) == len(columns):
+                if self.scope.sensitive:
+                    raise type(error)(f"table {self.scope.table}: {WITHHELD}") from None
                 raise
-        self.errors.update({self.scope.columns[index].name: message for index, message in faults.items()})
+        for index, message in faults.items():
+            column = self.scope.columns[index]
+            self.errors[column.name] = self.scope.shown(column, message)
         return self._read(self._sent([index for index in columns if index not in faults]))
 
     def _sent(self, columns: list[int]) -> Sent:
@@ -245,14 +249,22 @@ def _ahead(make: Callable[[], Iterator[pa.Table]], scan: Scan) -> Iterator[pa.Ta
 
     thread = threading.Thread(target=fetch, name="profilemesh-reader", daemon=True)
     thread.start()
+    over = False
     try:
-        while (item := items.get()) is not None:
+        while True:
+            item = items.get()
+            over = item is None or isinstance(item, BaseException)
             if isinstance(item, BaseException):
                 raise item
+            if item is None:
+                return
             yield item
     finally:
         stopped.set()
-        if thread.is_alive():
+        # A scan that has ended by itself may be asked something else.
+        if over:
+            thread.join()
+        else:
             _drain(items, thread, scan)
 
 

@@ -47,19 +47,20 @@ class PostgresScan(Scan):
     def __init__(self, warehouse: PostgresWarehouse, table: TableRef) -> None:
         super().__init__()
         self._warehouse = warehouse
+        self._table = table
         self._subject = f"table {table}"
         self._cancelled = False
         self._running: adbc.Cursor | None = None
         with self._mapped():
             self._connection = adbc.connect(warehouse.dsn(str(table)))
         try:
-            self._lock(table)
+            self._lock()
         except WarehouseError:
             self.close()
             raise
 
-    def _lock(self, table: TableRef) -> None:
-        quote = self.dialect.identifier_preparer.quote_identifier
+    def _lock(self) -> None:
+        quote, table = self.dialect.identifier_preparer.quote_identifier, self._table
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {quote(table.schema)}.{quote(table.name)} IN ACCESS SHARE MODE")
@@ -99,6 +100,11 @@ class PostgresScan(Scan):
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
                 cursor.execute(sql)
                 yield sent, cursor
+        except (StatementFailed, PermissionDenied):
+            # The failure ended the transaction. Nothing of it counts, so the next one may see a later state.
+            self._connection.rollback()
+            self._lock()
+            raise
         finally:
             self._running = None
             sent.seconds = time.monotonic() - started
