@@ -1,0 +1,167 @@
+"""Ticks on real warehouses and a real storage, and what they left there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlalchemy as sa
+
+from profilemesh.config.model import (
+    Config,
+    ExecutionConfig,
+    IncrementalConfig,
+    ProfilingConfig,
+    RetryConfig,
+    StorageConfig,
+    WarehouseConfig,
+)
+from profilemesh.runner import Clock, Listener, Outcome, Report, look, opened, run_plan, utc_now
+from profilemesh.storage import Storage, open_storage
+from profilemesh.storage.models import Event, Result, Run, Summary, TableState
+
+SLOW = "SELECT count(*) AS n FROM range(100000000000) r(i) WHERE hash(i) % 7 = 1"
+"""A DuckDB view that takes minutes."""
+SLOW_STEP = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1e11) SELECT max(i) AS n FROM r"
+"""A SQLite view that takes hours, in one step, which that driver cannot interrupt."""
+
+
+def write_duckdb(path: Path, *statements: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def write_sqlite(path: Path, *statements: str) -> None:
+    # By another process: two SQLite libraries in one must not have one file open.
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.stdin.read()); c.close()"
+    subprocess.run([sys.executable, "-c", code, str(path)], input=";\n".join(statements), text=True, check=True)
+
+
+@contextmanager
+def locked_by_writer(kind: str, path: Path) -> Iterator[None]:
+    """Another process holds the file for writing."""
+    code = {
+        "duckdb": "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('locked', flush=True); sys.stdin.read()",
+        "sqlite": "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); "
+        "print('locked', flush=True); sys.stdin.read()",
+    }[kind]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None and writer.stdout.readline() == "locked\n"
+        yield
+    finally:
+        writer.communicate("")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What storage holds: runs by table, oldest first, and everything that depends on them."""
+
+    runs: dict[str, list[Run]]
+    states: dict[str, TableState]
+    metrics: dict[str, int]
+    summaries: set[str]
+    events: list[tuple[str, str | None]]
+
+    def statuses(self, table: str) -> list[str]:
+        return [run.status for run in self.runs.get(table, [])]
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing is half-written: only successes have metrics and a summary, nothing runs, nothing is claimed."""
+        runs = [run for runs in self.runs.values() for run in runs]
+        good = {run.run_id for run in runs if run.status == "success"}
+        remembered = {state.last_run_id for state in self.states.values() if state.last_run_id}
+        return (
+            {run.status for run in runs} <= {"success", "failed"}
+            and set(self.metrics) == self.summaries == good
+            and remembered <= good
+            and not any(state.claimed_by for state in self.states.values())
+        )
+
+
+@dataclass
+class Project:
+    """A storage and the warehouses that are profiled into it."""
+
+    folder: Path
+    warehouses: dict[str, WarehouseConfig] = field(default_factory=dict)
+    execution: dict[str, Any] = field(default_factory=dict)
+    profiling: dict[str, Any] = field(default_factory=dict)
+    retry: RetryConfig = field(default_factory=lambda: RetryConfig(enabled=False))
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'profilemesh.db'}"
+
+    @property
+    def config(self) -> Config:
+        return Config(
+            None,
+            self.warehouses,
+            StorageConfig(self.url),
+            profiling=ProfilingConfig(**self.profiling),
+            execution=ExecutionConfig(**self.execution),
+            incremental=IncrementalConfig(enabled=True),
+            retry=self.retry,
+        )
+
+    def duckdb(self, name: str, *statements: str) -> Path:
+        """Add a DuckDB warehouse, or write to it."""
+        path = self.folder / f"{name}.duckdb"
+        write_duckdb(path, *statements)
+        self.warehouses.setdefault(name, WarehouseConfig(name, "duckdb", filepath=path))
+        return path
+
+    def sqlite(self, name: str, *statements: str, **extra: Any) -> Path:
+        path = self.folder / f"{name}.sqlite"
+        write_sqlite(path, *statements)
+        self.warehouses.setdefault(name, WarehouseConfig(name, "sqlite", filepath=path, extra_params=extra))
+        return path
+
+    @contextmanager
+    def storage(self) -> Iterator[Storage]:
+        storage = open_storage(self.url)
+        try:
+            yield storage
+        finally:
+            storage.close()
+
+    def tick(self, *, listener: Listener | None = None, clock: Clock = utc_now, **asked: Any) -> Report:
+        with self.storage() as storage, opened(self.config) as warehouses:
+            plan = look(self.config, storage, warehouses, clock(), **asked)
+            return run_plan(plan, self.config, storage, warehouses, clock=clock, listener=listener)
+
+    def left(self) -> Left:
+        with self.storage() as storage, storage.read() as session:
+            runs: dict[str, list[Run]] = {}
+            for run in session.scalars(sa.select(Run).order_by(Run.started_at)):
+                runs.setdefault(run.dataset_name, []).append(run)
+            metrics = session.execute(sa.select(Result.run_id, sa.func.count()).group_by(Result.run_id))
+            return Left(
+                runs,
+                {state.table_name: state for state in session.scalars(sa.select(TableState))},
+                {run_id: count for run_id, count in metrics},
+                set(session.scalars(sa.select(Summary.run_id))),
+                [(type_, table) for type_, table in session.execute(sa.select(Event.event_type, Event.table_name))],
+            )
+
+
+def copied(template: Path, folder: Path) -> Project:
+    """A project whose storage is a copy: migrating one takes longer than most tests."""
+    shutil.copy(template, folder / "profilemesh.db")
+    return Project(folder)
+
+
+def outcomes(report: Report) -> dict[str, Outcome]:
+    return {outcome.table.name: outcome for outcome in report.outcomes}
