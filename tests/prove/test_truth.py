@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -58,12 +57,12 @@ def test_every_metric_is_true(engine: Engine, rows: int) -> None:
     wrong = []
     for name, summary in found.profile.summary.columns.items():
         metrics = found.metrics(name)
-        values = _values(name, summary.kind, engine.type, made(rows))
-        expected = _expected(values, summary.kind, rows)
+        # SQLite has no NaN: it stores NULL.
+        expected = _expected(name, summary.kind, rows, engine.type != "sqlite")
         known = {metric.name for metric in metrics_for(summary.kind)}
-        assert known - metrics.keys() <= _unmeasured(values), f"{name} lacks metrics"
+        assert known - metrics.keys() <= _unmeasured(expected), f"{name} lacks metrics"
         for metric, value in metrics.items():
-            error = _error(metric, value, expected, values)
+            error = _error(metric, value, expected)
             worst[metric] = max(worst[metric], (error, name))
             if not error <= ALLOWED.get(metric, 0.0):
                 wrong.append(f"{name}.{metric}: {_short(value)}, in truth {_short(expected.get(metric))} ({error:.2g})")
@@ -83,24 +82,21 @@ def _short(value: Any) -> str:
     return text if len(text) < 80 else f"{text[:80]}..."
 
 
-def _values(name: str, kind: Kind, engine: str, table: pa.Table) -> list[Any]:
-    """The values that are not NULL, as Python's. SQLite has no NaN: it stores NULL."""
-    found = [value for value in table.column(name).to_pylist() if value is not None]
-    if kind is Kind.DECIMAL:
-        # SQLite has no decimals either, but doubles, whose shortest digits are the same number.
-        return [Decimal(value) for value in found]
-    if engine == "sqlite" and kind is Kind.FLOAT:
-        return [value for value in found if not math.isnan(value)]
-    return found
-
-
-def _unmeasured(values: list[Any]) -> set[str]:
+def _unmeasured(expected: dict[str, Any]) -> set[str]:
     """What need not be told: values that an engine's type cannot have, long lists, and anything of no value at all."""
     empty = {"distinct_percent", "min", "max", "mean", "stddev", *QUANTILES, "histogram", "date_histogram"}
-    return {"nan_count", "infinite_count", "invalid_count", "top_values"} | (set() if values else empty)
+    can_be_absent = {"nan_count", "infinite_count", "invalid_count", "top_values"}
+    return can_be_absent if expected["null_count"] < expected["count"] else can_be_absent | empty
 
 
-def _expected(values: list[Any], kind: Kind, rows: int) -> dict[str, Any]:
+@lru_cache(maxsize=100)
+def _expected(name: str, kind: Kind, rows: int, with_nan: bool) -> dict[str, Any]:
+    """The metrics by name, and under `values` all that a histogram is judged by."""
+    found = (value for value in made(rows).column(name).to_pylist() if value is not None)
+    # In SQLite an amount is a double, whose shortest digits are the same number.
+    values = [Decimal(value) for value in found] if kind is Kind.DECIMAL else list(found)
+    if not with_nan:
+        values = [value for value in values if not _is_nan(value)]
     present, distinct = len(values), len(set(values)) - sum(_is_nan(v) for v in set(values))
     distinct += any(_is_nan(v) for v in values)
     counts = Counter(_text(value, kind) for value in values)
@@ -126,6 +122,7 @@ def _expected(values: list[Any], kind: Kind, rows: int) -> dict[str, Any]:
         "max": _text(max(values), kind),
         "blank_count": sum(not value.strip(" ") for value in values) if kind is Kind.TEXT else None,
         "infinite_count": 0,
+        "values": np.sort(np.array(values, dtype="datetime64[D]")) if kind.is_temporal else None,
     }
 
 
@@ -152,6 +149,7 @@ def _of_numbers(values: list[Any]) -> dict[str, Any]:
     squares = math.fsum((float(value) - mean) ** 2 for value in finite)
     return {
         **counts,
+        "values": np.array(ordered, dtype=float),
         "min": ordered[0],
         "max": ordered[-1],
         "mean": mean,
@@ -170,12 +168,12 @@ def _text(value: Any, kind: Kind) -> str:
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
-def _error(metric: str, value: Any, expected: dict[str, Any], values: list[Any]) -> float:
+def _error(metric: str, value: Any, expected: dict[str, Any]) -> float:
     """The relative error; infinite where two values that must be equal are not."""
     if metric == "histogram":
-        return _histogram_error(value, values)
+        return _histogram_error(value, expected["values"])
     if metric == "date_histogram":
-        return 0.0 if _days_agree(value, values) else math.inf
+        return 0.0 if _days_agree(value, expected["values"]) else math.inf
     true = expected[metric]
     if value == true:
         return 0.0
@@ -186,9 +184,8 @@ def _error(metric: str, value: Any, expected: dict[str, Any], values: list[Any])
     return abs(float(value) - float(true)) / max(abs(float(true)), scale)
 
 
-def _histogram_error(bins: list[dict[str, Any]], values: list[Any]) -> float:
+def _histogram_error(bins: list[dict[str, Any]], ordered: Any) -> float:
     """By how much of its own size each border must be moved so that the counts below it are true."""
-    ordered = np.sort([float(value) for value in values if math.isfinite(value)])
     if sum(each["count"] for each in bins) != len(ordered) or bins[0]["bin_start"] != ordered[0]:
         return math.inf
     below = np.cumsum([each["count"] for each in bins])[:-1]
@@ -202,8 +199,7 @@ def _moved(border: float, ordered: Any, below: int) -> float:
     return float(min(abs(around - border))) / abs(border) if border else math.inf
 
 
-def _days_agree(bins: list[dict[str, Any]], values: Iterable[Any]) -> bool:
-    days = np.sort(np.array(list(values), dtype="datetime64[D]"))
+def _days_agree(bins: list[dict[str, Any]], days: Any) -> bool:
     borders = np.array([bins[0]["bin_start"], *(each["bin_end"] for each in bins)], dtype="datetime64[D]")
     counts = np.diff(np.searchsorted(days, borders))
     return [each["count"] for each in bins] == counts.tolist() and int(counts.sum()) == len(days)
