@@ -37,7 +37,7 @@ from profilemesh.profiling import Profile, Scope, profile
 from profilemesh.profiling.results import column_metrics, encoded
 from profilemesh.profiling.summary import shifts_of
 from profilemesh.storage import Storage, events, runs, states, summaries
-from profilemesh.storage.claims import new_holder
+from profilemesh.storage.claims import new_holder, retire
 from profilemesh.storage.models import Run
 from profilemesh.storage.runs import Metric
 from profilemesh.tables import TableRef
@@ -192,6 +192,7 @@ class _Work:
         self.turns: dict[Future[Outcome], TableRef] = {}
         self.stopping = threading.Event()
         self.unreachable: dict[str, str] = {}
+        self.is_unsettled = False
 
     def carry_out(self) -> tuple[Outcome, ...]:
         if not self.plan.to_read:
@@ -205,6 +206,8 @@ class _Work:
                 raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+                if self.is_unsettled:
+                    retire(self.holder)
         return tuple(sorted((turn.result() for turn in self.turns), key=lambda outcome: outcome.table))
 
     def _take_turns(self, pool: ThreadPoolExecutor) -> None:
@@ -248,6 +251,7 @@ class _Work:
                     _give_up(session, table, self.clock())
                     states.release(session, table, self.holder)
         except StorageError as error:
+            self.is_unsettled = True
             log.warning("the run of %s could not be closed: %s", table, error)
 
     @contextmanager
@@ -463,6 +467,7 @@ class _Turn:
         try:
             self._store_failure(message, None if is_ours else traceback.format_exc())
         except (StorageError, SQLAlchemyError) as second:
+            self.work.is_unsettled = True
             if str(second) != message:
                 message = f"{message}; and this failure could not be stored: {second}"
         return Outcome(self.table, "failed", self.run.run_id, seconds=self._seconds(), error=message)

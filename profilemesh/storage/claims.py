@@ -14,8 +14,18 @@ def new_holder() -> str:
     return f"{_this_host()}:{pid}:{_start_time(pid) or ''}:{uuid.uuid4()}"
 
 
+_retired: set[str] = set()
+
+
+def retire(holder: str) -> None:
+    """Nobody works under this name any more, though this process lives: what it could not give back is free."""
+    _retired.add(holder)
+
+
 def holder_is_dead(holder: str) -> bool:
-    """True only on proof: the holder ran on this host, and its process is gone or the number is another's by now."""
+    """True only on proof: it was retired here, or it ran on this host and its process is gone or another's by now."""
+    if holder in _retired:
+        return True
     parts = holder.rsplit(":", 3)
     if len(parts) != 4 or not parts[1].isdigit() or not parts[2]:
         return False

@@ -20,7 +20,7 @@ import pytest
 from profilemesh.config.model import ColumnRule, RetryConfig, TableRule, WarehouseConfig
 from profilemesh.errors import WarehouseBusy, WarehouseUnreachable
 from profilemesh.planning import Decision
-from profilemesh.runner import Outcome, Silence, look, opened, run_plan, utc_now
+from profilemesh.runner import STOP_SECONDS, Outcome, Silence, look, opened, run_plan, utc_now
 from profilemesh.storage import states
 from profilemesh.storage.claims import new_holder
 from profilemesh.tables import TableRef
@@ -224,7 +224,7 @@ class Interrupt(Silence):
     """Sends Ctrl-C to this process as soon as a run of `table` has begun."""
 
     def __init__(self, project: Project, table: str) -> None:
-        self.project, self.table = project, table
+        self.project, self.table, self.sent_at = project, table, 0.0
 
     def started(self, decision: Decision) -> None:
         if decision.table.name == self.table:
@@ -233,16 +233,17 @@ class Interrupt(Silence):
     def _wait_and_send(self) -> None:
         while "running" not in self.project.left().statuses(self.table):
             time.sleep(0.05)
+        self.sent_at = time.monotonic()
         os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_an_interrupt_fails_what_is_read_and_leaves_alone_what_has_not_begun(project: Project) -> None:
     project.duckdb("shop", f"CREATE VIEW a AS {SLOW}", f"CREATE TABLE b {NUMBERS}", f"CREATE TABLE c {NUMBERS}")
     project.execution |= {"max_workers": 2, "warehouse_limits": {"shop": 1}}
-    started = time.monotonic()
+    interrupt = Interrupt(project, "a")
     with pytest.raises(KeyboardInterrupt):
-        project.tick(listener=Interrupt(project, "a"))
-    assert time.monotonic() - started < 20
+        project.tick(listener=interrupt)
+    assert time.monotonic() - interrupt.sent_at < STOP_SECONDS - 1
     left = project.left()
     assert left.is_whole
     assert {name: [run.status for run in found] for name, found in left.runs.items()} == {"a": ["failed"]}
@@ -350,6 +351,26 @@ def test_a_long_outage_fails_one_table_puts_off_its_neighbours_and_stops_no_one_
     assert left.is_whole
     assert left.states["p2"].decision_reason == "warehouse_unreachable"
     assert left.statuses("p2") == []
+
+
+def test_a_stop_does_not_wait_for_a_server_that_does_not_answer(project: Project, server: Path) -> None:
+    project.retry = RetryConfig(retries=20, backoff_strategy="fixed", min_backoff=60, max_backoff=60)
+    threading.Timer(1.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        project.tick(listener=Outage(server))
+    assert time.monotonic() - started < 10
+    assert project.left().runs == {}
+
+
+def test_a_stop_while_looking_does_not_wait_either(project: Project, server: Path) -> None:
+    server.unlink()
+    project.retry = RetryConfig(retries=1, min_backoff=4)
+    threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        project.tick()
+    assert time.monotonic() - started < 3
 
 
 def test_a_table_whose_columns_are_all_excluded_has_a_count_alone(project: Project) -> None:

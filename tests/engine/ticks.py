@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,7 @@ from profilemesh.runner import Clock, Listener, Outcome, Report, look, opened, r
 from profilemesh.storage import Storage, open_storage
 from profilemesh.storage.models import Event, Result, Run, Summary, TableState
 
+COMMAND = str(Path(sys.executable).parent / "profilemesh")
 SLOW = "SELECT count(*) AS n FROM range(100000000000) r(i) WHERE hash(i) % 7 = 1"
 """A DuckDB view that takes minutes."""
 SLOW_STEP = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1e11) SELECT max(i) AS n FROM r"
@@ -142,6 +146,27 @@ class Project:
             plan = look(self.config, storage, warehouses, clock(), **asked)
             return run_plan(plan, self.config, storage, warehouses, clock=clock, listener=listener)
 
+    def command(self, *words: str, **more: Any) -> subprocess.Popen[str]:
+        """The command, started as a process of its own with this project's configuration."""
+        settings = {
+            "warehouses": {name: _settings(each) for name, each in self.warehouses.items()},
+            "execution": self.execution,
+            "profiling": self.profiling,
+            "retry": {"enabled": False},
+            "incremental": {"enabled": True},
+        }
+        (self.folder / "profilemesh.yml").write_text(json.dumps(settings))
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PROFILEMESH")}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
+        return subprocess.Popen([COMMAND, *words], cwd=self.folder, env=environ, **pipes)
+
+    def ran(self, *words: str) -> tuple[int, str]:
+        """The exit code of a command, and all that it said."""
+        process = self.command(*words)
+        said, complaints = process.communicate(timeout=90)
+        assert "Traceback" not in complaints
+        return process.returncode, said + complaints
+
     def left(self) -> Left:
         with self.storage() as storage, storage.read() as session:
             runs: dict[str, list[Run]] = {}
@@ -155,6 +180,19 @@ class Project:
                 set(session.scalars(sa.select(Summary.run_id))),
                 [(type_, table) for type_, table in session.execute(sa.select(Event.event_type, Event.table_name))],
             )
+
+
+def _settings(warehouse: WarehouseConfig) -> dict[str, Any]:
+    names = ("type", "host", "port", "database", "username", "password", "filepath")
+    found = {name: getattr(warehouse, name) for name in names if getattr(warehouse, name) is not None}
+    return found | {"filepath": str(found["filepath"])} if "filepath" in found else found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def copied(template: Path, folder: Path) -> Project:
