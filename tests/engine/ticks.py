@@ -148,6 +148,9 @@ class Project:
 
     def command(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """The command, started as a process of its own with this project's configuration."""
+        return self.process(COMMAND, *words, **more)
+
+    def process(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         settings = {
             "warehouses": {name: _settings(each) for name, each in self.warehouses.items()},
             "execution": self.execution,
@@ -158,7 +161,7 @@ class Project:
         (self.folder / "profilemesh.yml").write_text(json.dumps(settings))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PROFILEMESH")}
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
-        return subprocess.Popen([COMMAND, *words], cwd=self.folder, env=environ, **pipes)
+        return subprocess.Popen(arguments, cwd=self.folder, env=environ, **pipes)
 
     def ran(self, *words: str) -> tuple[int, str]:
         """The exit code of a command, and all that it said."""
