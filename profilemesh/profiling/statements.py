@@ -41,6 +41,9 @@ R = TypeVar("R")
 
 COLUMNS = 64
 """Columns per statement: each takes up to a megabyte of the engine's memory, whatever the rows."""
+ALONE = 16
+"""Up to so many columns fill their registers each in a GROUP BY of its own, which is faster in the rows; more share
+one, which is faster in the planning."""
 SHIFT_SAMPLE = 1024
 LISTING_MARGIN = 1.1
 """A column is listed while its estimate is below the limit by this much: estimates err, the listing does not."""
@@ -365,7 +368,7 @@ def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> li
     """Registers, buckets and days of all columns, as the parts of their summaries, by name."""
     hashed = [index for index, lens in enumerate(lenses) if lens.kind is not Kind.OTHER]
     keys = {index: key for index, lens in enumerate(lenses) if (key := _key(lens)) is not None}
-    branches = [_registers(source, index, lenses[index]) for index in hashed]
+    branches = _registers(source, {index: lenses[index] for index in hashed})
     if keys:
         branches.append(_counts(source, {index: expression for index, (_, expression) in keys.items()}))
     found: list[dict[str, Any]] = [{} for _ in lenses]
@@ -380,22 +383,44 @@ def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> li
     return found
 
 
-def _registers(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
-    """One row: the column's registers. The smallest remainder of a register has the highest rank."""
-    hashes = sa.select(lens.hashed.label("h")).select_from(source).where(lens.value.is_not(None)).subquery()
-    register = sql.register(hashes.c.h).label("r")
-    lowest = sa.select(register, sa.func.min(sql.remainder(hashes.c.h)).label("low")).group_by(register).subquery()
+def _registers(source: sa.FromClause, lenses: Mapping[int, Lens]) -> list[sa.Select[Any]]:
+    """Branches that give a row for each column: its registers."""
+    if len(lenses) <= ALONE:
+        return [_registers_of_one(source, index, lens) for index, lens in lenses.items()]
+    hashes = {index: sa.case((lens.value.is_not(None), lens.hashed)) for index, lens in lenses.items()}
+    cells = _each(source, hashes)
+    register = sql.register(cells.c.x).label("r")
+    lowest = (
+        sa.select(cells.c.i, register, sa.func.min(sql.remainder(cells.c.x)).label("low"))
+        .where(cells.c.x.is_not(None))
+        .group_by(cells.c.i, register)
+        .subquery()
+    )
+    bits = sql.register_bits(lowest.c.r, lowest.c.low)
+    return [_branch(lowest.c.i, bits, sa.null(), sa.null()).group_by(lowest.c.i)]
+
+
+def _registers_of_one(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+    """The smallest remainder of a register has the highest rank."""
+    hashes = sa.select(lens.hashed.label("x")).select_from(source).where(lens.value.is_not(None)).subquery()
+    register = sql.register(hashes.c.x).label("r")
+    lowest = sa.select(register, sa.func.min(sql.remainder(hashes.c.x)).label("low")).group_by(register).subquery()
     bits = sql.register_bits(lowest.c.r, lowest.c.low)
     return _branch(sa.literal_column(str(index)), bits, sa.null(), sa.null())
 
 
 def _counts(source: sa.FromClause, keys: Mapping[int, Expression]) -> sa.Select[Any]:
-    """A row for each column and key: how many values have it. One GROUP BY of all is faster than one of each."""
-    places = sa.func.list_value(*(sa.literal_column(str(index)) for index in keys))
-    each = sa.select(sa.func.unnest(places).label("i"), sa.func.unnest(sa.func.list_value(*keys.values())).label("k"))
-    cells = each.select_from(source).subquery()
-    counted = _branch(cells.c.i, sa.null(), cells.c.k, sa.func.count())
-    return counted.where(cells.c.k.is_not(None)).group_by(cells.c.i, cells.c.k)
+    """A row for each column and key: how many values have it."""
+    cells = _each(source, keys)
+    counted = _branch(cells.c.i, sa.null(), cells.c.x, sa.func.count())
+    return counted.where(cells.c.x.is_not(None)).group_by(cells.c.i, cells.c.x)
+
+
+def _each(source: sa.FromClause, expressions: Mapping[int, Expression]) -> sa.Subquery:
+    """The expressions as rows of (i, x)."""
+    places: list[Expression] = [sa.literal_column(str(index)) for index in expressions]
+    i, x = (sa.func.unnest(sa.func.list_value(*some)) for some in (places, expressions.values()))
+    return sa.select(i.label("i"), x.label("x")).select_from(source).subquery()
 
 
 def _branch(index: Expression, bits: Expression, key: Expression, count: Expression) -> sa.Select[Any]:

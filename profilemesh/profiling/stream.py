@@ -25,7 +25,7 @@ from profilemesh.tables import Column
 from profilemesh.warehouses.base import Reading, Scan, Warehouse
 
 BATCH_ROWS = 100_000
-BATCH_BYTES = 12 << 20
+BATCH_BYTES = 24 << 20
 AHEAD = 1
 FLAGS = 60
 """Columns whose odd values share one integer of flags."""
@@ -38,7 +38,13 @@ class Embedded:
 
     def __init__(self, memory_limit_mb: int) -> None:
         self.connection = duckdb.connect(
-            ":memory:", config={"memory_limit": f"{memory_limit_mb}MB", "threads": 2, "temp_directory": ""}
+            ":memory:",
+            config={
+                "autoinstall_known_extensions": False,
+                "memory_limit": f"{memory_limit_mb}MB",
+                "threads": 2,
+                "temp_directory": "",
+            },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
 
