@@ -94,4 +94,4 @@ def extreme(column: ColumnProfile, metric: str) -> Markup:
     value = column.value(metric)
     if value is None or isinstance(value, str):
         return cut(value, 26)
-    return Markup('<span title="{}">{}</span>').format(column.values.get(metric), numerals.number(value) + column.unit)
+    return Markup('<span title="{}">{}</span>').format(column.values.get(metric), numerals.precise(value) + column.unit)

@@ -42,6 +42,14 @@ def number(value: Number | None) -> str:
     return _signed(text, value)
 
 
+def precise(value: Number | None) -> str:
+    """Every digit where there are not too many: a largest value that is rounded up would be one that never was."""
+    if value is None:
+        return DASH
+    text = f"{abs(value):,}".removesuffix(".0")
+    return _signed(text, value) if len(text) <= 14 and "e" not in text else number(value)
+
+
 def exact(value: Number | None) -> str:
     """Every digit, for a tip."""
     if value is None:

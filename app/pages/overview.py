@@ -57,17 +57,21 @@ def index() -> Response:
 def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[Tile]:
     session = db.session()
     tables = overview.profiled_tables(session, period, wanted)
-    drift = overview.drift(session, period, wanted)
     known = 0 if wanted["environment"] else overview.known_tables(session, wanted["warehouse"])
     kept = {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
+    # Without a single event nobody looked for drift, and zero would say that there was none.
+    drift = []
+    if overview.any_drift(session):
+        found = overview.drift(session, period, wanted)
+        drift = [_tile("Drift found", found, period, listed, by_count=True, more_is="bad")]
     of_known = f"· {known} known" if known else ""
     return [
         _tile("Tables profiled", tables, period, url_for("tables.index"), by_count=True, aside=of_known),
         _tile("Runs", activity.runs, period, listed),
         _tile("Failed", activity.failed, period, failed, by_count=True, more_is="bad"),
-        _tile("Drift found", drift, period, listed, by_count=True, more_is="bad"),
+        *drift,
         _tile("Rows read", activity.rows, period, listed),
     ]
 

@@ -163,14 +163,27 @@ def drift(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure
     return found
 
 
+def any_drift(session: Session) -> bool:
+    return session.scalar(sa.select(sa.exists().where(Event.event_type.in_(DRIFT_EVENTS)))) or False
+
+
 def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
     statement = sa.select(*LISTED, Run.error, Run.scope_detail).where(*_chosen(wanted))
     return list(session.execute(statement.order_by(*NEWEST_FIRST).limit(most)))
 
 
 def failing(session: Session, wanted: Mapping[str, Any], now: datetime, most: int = 8) -> list[Any]:
-    """Tables whose newest finished run of the last 90 days failed: the run, its last good one, failures since."""
+    """Tables whose newest finished run of the last 90 days failed: the run, its last good one, failures since.
+
+    Not those proved unchanged since: their last profile is the truth, whatever became of the run.
+    """
     later, good, bad = aliased(Run), aliased(Run), aliased(Run)
+    verified = sa.exists().where(
+        TableState.warehouse == Run.warehouse,
+        TableState.schema_name == Run.schema_name,
+        TableState.table_name == Run.dataset_name,
+        TableState.last_verified_at > Run.profiled_at,
+    )
     superseded = sa.exists().where(_same(later, Run), later.profiled_at > Run.profiled_at, later.status != "running")
     last_good = (
         sa.select(sa.func.max(good.profiled_at))
@@ -187,7 +200,13 @@ def failing(session: Session, wanted: Mapping[str, Any], now: datetime, most: in
     )
     statement = (
         sa.select(*LISTED, Run.error, Run.scope_detail, last_good.label("last_good"), times.label("times"))
-        .where(Run.status == "failed", Run.profiled_at >= now - timedelta(days=90), ~superseded, *_chosen(wanted))
+        .where(
+            Run.status == "failed",
+            Run.profiled_at >= now - timedelta(days=90),
+            ~superseded,
+            ~verified,
+            *_chosen(wanted),
+        )
         .order_by(*NEWEST_FIRST)
         .limit(most)
     )

@@ -138,3 +138,21 @@ def test_pages_are_offered_around_the_one_shown() -> None:
 )
 def test_a_command_can_be_pasted_into_a_shell(table: str, told: str) -> None:
     assert command(table) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (7, "7"),
+        (19_999.9, "19,999.9"),
+        (299_998.5, "299,998.5"),
+        (-12_499.75, "−12,499.75"),
+        (12.0, "12"),
+        (0.1 + 0.2, "0.3"),
+        (1e-7, "1e-07"),
+        (2**70, "1.181e+21"),
+    ],
+)
+def test_a_largest_value_is_not_rounded_to_one_that_never_was(value: float | None, text: str) -> None:
+    assert numerals.precise(value) == text

@@ -99,6 +99,25 @@ def test_a_table_that_recovered_needs_none(client: FlaskClient, session: Session
     assert "The newest run of every table succeeded" in overview(client)
 
 
+def test_a_table_proved_unchanged_after_its_failed_run_needs_none(client: FlaskClient, session: Session) -> None:
+    add_run(session, "postings", at=NOW - timedelta(hours=2), status="failed")
+    state = add_state(session, "postings", last_verified_at=NOW - timedelta(hours=3))
+    session.commit()
+    assert "<bdi>postings</bdi></a> could not be read" in overview(client)
+    state.last_verified_at = NOW - timedelta(hours=1)
+    session.commit()
+    assert "could not be read" not in overview(client)
+
+
+def test_drift_is_not_said_to_be_none_where_nobody_looked_for_it(client: FlaskClient, session: Session) -> None:
+    run = add_run(session, columns={})
+    session.commit()
+    assert "Drift found" not in overview(client)
+    add_drift(session, run)
+    session.commit()
+    assert tile(overview(client), "Drift found") == "1+1"
+
+
 def test_unreachable_and_paused_tables_need_attention(client: FlaskClient, session: Session) -> None:
     add_run(session, columns={})
     add_state(session, "a", warehouse="crm", decision_reason="warehouse_unreachable")

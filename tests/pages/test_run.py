@@ -70,7 +70,7 @@ def test_a_failed_run_shows_its_error_and_the_way_on(client: FlaskClient, sessio
     session.commit()
     page = page_of(client)
     assert "This run failed" in page and "<pre>permission denied for table orders</pre>" in page
-    assert "profilemesh profile --table orders" in page
+    assert "profilemesh profile --table shop.main.orders" in page
 
 
 def test_columns_that_could_not_be_read_are_named(client: FlaskClient, session: Session) -> None:
@@ -130,3 +130,9 @@ def test_intervals_are_told_in_seconds(client: FlaskClient, session: Session) ->
     session.commit()
     page = page_of(client)
     assert ">29,940 s<" in page and ">50 s<" in page
+
+
+def test_values_that_are_not_of_the_declared_type_are_told(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", columns={("plz", "INTEGER"): {"count": 50_000, "invalid_count": 4546}})
+    session.commit()
+    assert "4,546 invalid" in page_of(client)

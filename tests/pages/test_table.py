@@ -36,7 +36,7 @@ def test_what_is_unknown_is_a_dash(client: FlaskClient, session: Session) -> Non
     session.commit()
     page = page_of(client, "planned")
     assert {fact(page, name) for name in ("Rows", "Columns", "Profiled", "Verified")} == {"–"}
-    assert "No profile yet" in page and "profilemesh profile --table planned" in page
+    assert "No profile yet" in page and "profilemesh profile --table shop.main.planned" in page
 
 
 def test_row_counts_are_drawn_over_time_and_told(client: FlaskClient, session: Session) -> None:
