@@ -252,7 +252,11 @@ def _table_findings(snapshot: Snapshot, root: look.Root, facts: look.Facts) -> I
 
 
 def _error(sqlstate: str, line: str, subject: str, timeout_seconds: float) -> WarehouseError:
-    if sqlstate == "55P03" or "statement timeout" in line:
+    # Errors in mid stream come without a code. The words tell then, but not those that may quote a cell.
+    words, _, answer = line.partition("ERROR: ")
+    words = "" if sqlstate else words
+    ran_out = _TIMED_OUT in line if sqlstate == "57014" else answer.startswith(_TIMED_OUT)
+    if sqlstate == "55P03" or ran_out:
         return StatementTimeout(
             f"{subject}: the statement ran longer than {timeout_seconds:g} s; "
             "raise execution.statement_timeout_seconds or profile fewer columns"
@@ -263,15 +267,16 @@ def _error(sqlstate: str, line: str, subject: str, timeout_seconds: float) -> Wa
         return PermissionDenied(f"{subject}: this role may not read it; grant SELECT on it ({line})")
     if (
         sqlstate[:2] in ("28", "3D")
-        or _says(line, "authentication failed", "does not exist", "no password")
-        and ("FATAL" in line or "failed:" in line)
+        or _says(words, "authentication failed", "does not exist", "no password")
+        and _says(words, "FATAL", "failed:")
     ):
         return Misconfigured(f"{subject}: the server refused the login; check user, password and database ({line})")
-    if sqlstate[:2] in ("08", "57") and sqlstate != "57014" or _says(line, *_LOST):
+    if sqlstate[:2] in ("08", "57") and sqlstate != "57014" or _says(words, *_LOST):
         return WarehouseUnreachable(f"{subject}: no connection, or it was lost; check host and port ({line})")
     return StatementFailed(f"{subject}: {line}")
 
 
+_TIMED_OUT = "canceling statement due to statement timeout"
 _LOST = (
     "Failed to connect",
     "connection to server",

@@ -160,6 +160,23 @@ def test_a_statement_that_takes_too_long_fails_its_table_alone(project: Project,
     assert project.left().is_whole
 
 
+@pytest.mark.parametrize("word", ["SSL", "timeout expired", "statement timeout", "FATAL does not exist"])
+def test_a_cell_that_speaks_like_a_lost_connection_costs_its_column_alone(
+    project: Project, pg: str, postgres_server, word: str
+) -> None:
+    database = project.warehouses["pg"].database
+    postgres_server.execute(
+        "CREATE TABLE cells AS SELECT n AS id, CASE WHEN n = 90000 THEN '" + word + "' ELSE '1' END AS text_number "
+        "FROM generate_series(1, 90000) AS r(n)",
+        "CREATE VIEW odd AS SELECT id, text_number::int AS number FROM cells",
+        f"GRANT SELECT ON odd TO {pg}",
+        database=database,
+    )
+    outcome = outcomes(project.tick(only="odd"))["odd"]
+    assert (outcome.error, outcome.rows) == (None, 90000)
+    assert word in outcome.column_errors["number"]
+
+
 @contextmanager
 def with_room(project: Project, pages: int) -> Iterator[Storage]:
     """The storage, on a disk with room for so many pages more than it has now."""
