@@ -159,7 +159,7 @@ class ExecutionConfig:
     queue_size: int = 100
     warehouse_limits: Mapping[str, int] = field(default_factory=_nothing)
     statement_timeout_seconds: float = 600.0
-    memory_limit_mb: int = 150
+    memory_limit_mb: int = 100
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from profilemesh.tables import Column
 from profilemesh.warehouses.base import Reading, Scan, Warehouse
 
 BATCH_ROWS = 100_000
-BATCH_BYTES = 24 << 20
+BATCH_BYTES = 12 << 20
 AHEAD = 1
 FLAGS = 60
 """Columns whose odd values share one integer of flags."""
