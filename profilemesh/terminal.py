@@ -171,7 +171,7 @@ def draw_check(out: Console, results: Mapping[str, Sequence[CheckResult]]) -> No
     for name, found in results.items():
         out.print(f"[bold]{escape(name)}[/]")
         for result in found:
-            mark = "[green]ok  [/]" if result.ok else "[red]bad [/]"
+            mark = "[red]bad [/]" if not result.ok else "[yellow]note[/]" if result.remedy else "[green]ok  [/]"
             out.print(f"  {mark} {escape(result.subject)}: {escape(result.message)}")
             if result.remedy:
                 out.print(f"       {escape(result.remedy)}")

@@ -67,9 +67,13 @@ class SentStatement:
     rows: int
 
 
+EVERY_TICK = "pause it in profiling.tables, or give it a window, if that costs too much"
+"""What to do about a table that nothing can prove unchanged."""
+
+
 @dataclass(frozen=True)
 class CheckResult:
-    """One line of `profilemesh check`. `remedy` is what to do about it, None when all is well."""
+    """One line of `profilemesh check`. What works is `ok`, even at a cost; `remedy` says what would do better."""
 
     subject: str
     ok: bool

@@ -29,7 +29,7 @@ from profilemesh.errors import (
 )
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, Kind, TableRef
-from profilemesh.warehouses.base import CheckResult, Misconfigured, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.files import database_path, duckdb_token, existing_file, file_size
 from profilemesh.warehouses.views import self_contained
 
@@ -189,6 +189,9 @@ class DuckDBWarehouse(Warehouse):
     def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
         # One process may open a file with one set of settings only, so nothing here may differ between two scans.
         return {
+            # Else a file of another kind makes it fetch an extension from the network.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
             "memory_limit": f"{self.execution.memory_limit_mb}MB",
             "threads": int(self.config.extra_params.get("threads", 2)),
             "temp_directory": str(Path(tempfile.gettempdir()) / f"profilemesh-{os.getpid()}"),
@@ -237,15 +240,13 @@ class DuckDBWarehouse(Warehouse):
         try:
             snapshots = self.catalogue()
         except WarehouseError as error:
-            yield CheckResult(self.name, False, str(error), "see the message")
+            yield CheckResult(self.name, False, str(error))
             return
         size = file_size(self.path)
         yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
         for snapshot in snapshots:
             if snapshot.doubt:
-                yield CheckResult(
-                    str(snapshot.table), False, f"{snapshot.doubt}: every tick reads it", "profile its base tables"
-                )
+                yield CheckResult(str(snapshot.table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
 
     def _not_opened(self, error: duckdb.Error, path: Path) -> WarehouseError:
         text = str(error)
@@ -258,6 +259,8 @@ class DuckDBWarehouse(Warehouse):
                 f"warehouse {self.name}: {path} is open in this very process with other settings (perhaps for "
                 "writing); close that connection first"
             )
+        if "sqlite_scanner" in text:
+            return Misconfigured(f"warehouse {self.name}: {path} is a SQLite file; write `type: sqlite`")
         if "not a valid DuckDB" in text:
             return Misconfigured(f"warehouse {self.name}: {path} is not a DuckDB file; check `filepath`")
         return WarehouseUnreachable(f"warehouse {self.name}: {path} could not be opened: {_first_line(text)}")
@@ -266,7 +269,7 @@ class DuckDBWarehouse(Warehouse):
 def _translated(error: duckdb.Error, subject: str) -> WarehouseError:
     text = _first_line(str(error))
     if isinstance(error, duckdb.CatalogException) and "does not exist" in text and "Table" in text:
-        return TableMissing(f"{subject}: it is not there any more ({text})")
+        return TableMissing(f"{subject}: it, or something that it reads, is not there any more ({text})")
     if isinstance(error, duckdb.PermissionException):
         return PermissionDenied(f"{subject}: it reads outside its file, which is not allowed here ({text})")
     return StatementFailed(f"{subject}: {text}")

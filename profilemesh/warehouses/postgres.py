@@ -28,7 +28,7 @@ from profilemesh.errors import (
 from profilemesh.planning.snapshots import Snapshot
 from profilemesh.tables import Column, TableRef
 from profilemesh.warehouses import postgres_catalogue as look
-from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.postgres_readings import reading_of
 
 BATCH_BYTES = 8 << 20
@@ -216,17 +216,17 @@ class PostgresWarehouse(Warehouse):
         try:
             facts, leaves, roots = self._look()
         except WarehouseError as error:
-            yield CheckResult(self.name, False, str(error), "see the message")
+            yield CheckResult(self.name, False, str(error))
             return
         yield CheckResult(self.name, True, f"connected as {facts.role}, read-only: {len(roots)} tables")
         doubt = facts.doubt()
         if doubt:
             remedy = "connect to the primary" if facts.is_standby else "set track_counts = on everywhere"
-            yield CheckResult(self.name, False, f"{doubt}: every tick reads every table", remedy)
+            yield CheckResult(self.name, True, f"{doubt}: every tick reads every table", remedy)
         if not facts.sees_sessions:
             yield CheckResult(
                 self.name,
-                False,
+                True,
                 "other roles' sessions cannot be seen: a change may be noticed a tick late while its session is busy",
                 f'GRANT pg_read_all_stats TO "{facts.role}"',
             )
@@ -247,8 +247,7 @@ def _table_findings(snapshot: Snapshot, root: look.Root, facts: look.Facts) -> I
         remedy = f'GRANT SELECT ON "{table.schema}"."{table.name}" TO "{facts.role}"'
         yield CheckResult(str(table), False, f"role {facts.role} may not read it", remedy)
     elif snapshot.doubt and snapshot.doubt != facts.doubt():
-        remedy = "profile its base tables instead" if snapshot.is_view else "none; exclude it if that costs too much"
-        yield CheckResult(str(table), False, f"{snapshot.doubt}: every tick reads it", remedy)
+        yield CheckResult(str(table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
 
 
 def _error(sqlstate: str, line: str, subject: str, timeout_seconds: float) -> WarehouseError:

@@ -31,7 +31,7 @@ from profilemesh.errors import (
 )
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, TableRef
-from profilemesh.warehouses.base import CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
+from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
 from profilemesh.warehouses.files import database_path, existing_file, file_size, sqlite_token
 from profilemesh.warehouses.sqlite_packing import Layout
 from profilemesh.warehouses.sqlite_readings import kind_of, quick_of, reading_of
@@ -202,15 +202,13 @@ class SQLiteWarehouse(Warehouse):
         try:
             snapshots = self.catalogue()
         except WarehouseError as error:
-            yield CheckResult(self.name, False, str(error), "see the message")
+            yield CheckResult(self.name, False, str(error))
             return
         size = file_size(self.path)
         yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
         for snapshot in snapshots:
             if snapshot.doubt:
-                yield CheckResult(
-                    str(snapshot.table), False, f"{snapshot.doubt}: every tick reads it", "profile its base tables"
-                )
+                yield CheckResult(str(snapshot.table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
 
 
 def _objects(scan: SQLiteScan) -> tuple[Sequence[tuple[Any, ...]], dict[str, str]]:
@@ -285,6 +283,8 @@ def _arrives_as(type_: sa.types.TypeEngine[Any], arrow: pa.DataType) -> bool:
 def _mapped(subject: str, opening: bool = False) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise StatementFailed(f"{subject}: a name or definition in it is not valid UTF-8 ({error})") from error
     except (adbc.Error, OSError) as error:
         raise _translated(str(error), subject, opening) from error
 
@@ -301,5 +301,5 @@ def _translated(text: str, subject: str, opening: bool) -> WarehouseError:
             f"({line})"
         )
     if "no such table" in text:
-        return TableMissing(f"{subject}: it is not there any more ({line})")
+        return TableMissing(f"{subject}: it, or something that it reads, is not there any more ({line})")
     return StatementFailed(f"{subject}: {line}")
