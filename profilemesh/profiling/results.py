@@ -78,7 +78,10 @@ def encoded(value: Value) -> tuple[str, float | None]:
         return orjson.dumps(value).decode(), None
     if isinstance(value, str):
         return value, None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     return str(value), number if math.isfinite(number) else None
 
 
@@ -121,10 +124,14 @@ def _listed_numbers(summary: ColumnSummary) -> list[tuple[int | float | Decimal,
 
 
 def histogram(summary: ColumnSummary, bins: int) -> list[dict[str, Any]] | None:
-    """Counts in `bins` bins of equal width between min and max; their sum is the number of finite values."""
+    """Counts in `bins` bins of equal width between min and max; their sum is the number of finite values.
+
+    None where an end is a decimal beyond all doubles."""
     if not bins or summary.buckets is None or summary.extremes is None or summary.extremes.low is None:
         return None
     low, high = float(summary.extremes.low), float(summary.extremes.high)
+    if math.isinf(low) or math.isinf(high):
+        return None
     if low == high or not math.isfinite(high - low):
         return [{"bin_start": low, "bin_end": high, "count": summary.buckets.total}]
     borders = np.linspace(low, high, bins + 1)

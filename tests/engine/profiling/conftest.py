@@ -1,10 +1,12 @@
 """A warehouse of each type, empty, to write to and to profile."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engines import Engine, duckdb_engine, postgres_engine, sqlite_engine
+from tests.memory import Memory
 
 
 @pytest.fixture
@@ -26,3 +28,10 @@ def postgres(postgres_server, postgres_database: str) -> Engine:
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the three in turn."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Memory]:
+    opened = Memory()
+    yield opened
+    opened.scan.close()

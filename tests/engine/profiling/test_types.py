@@ -105,7 +105,12 @@ POSTGRES: Cases = {
             "distinct_count": 8,
         },
     ),
-    "numeric(10,2)": (["1.5", "-0.25", "0"], {"min": Decimal("-0.25"), "max": Decimal("1.50"), "zero_count": 1}),
+    "numeric(9)": (["1e400::numeric / 1e395", "'NaN'"], {"min": Decimal(100000), "nan_count": 1, "mean": 100000.0}),
+    "numeric(500,0)": (["1e400", "-1"], {"min": Decimal(-1), "max": Decimal("1" + "0" * 400), "negative_count": 1}),
+    "numeric(10,2)": (
+        ["1.5", "-0.25", "0", "'NaN'"],
+        {"min": Decimal("-0.25"), "max": Decimal("1.50"), "zero_count": 1, "nan_count": 1, "distinct_count": 4},
+    ),
     "money": (["'12.34'", "'-1'"], {"min": Decimal("-1.00"), "max": Decimal("12.34")}),
     "double precision": DUCKDB["DOUBLE"],
     "real": (["'NaN'", "0.5", "-1.5"], {"nan_count": 1, "min": -1.5, "max": 0.5, "mean": -0.5}),
