@@ -264,6 +264,7 @@ def _plan_json(made: Plan) -> dict[str, Any]:
         "decisions": [_decision_json(decision) for decision in made.decisions],
         "troubles": {name: asdict(trouble) for name, trouble in made.troubles.items()},
         "missing": [asdict(each) for each in made.missing],
+        "unmatched_columns": [asdict(each) for each in made.unmatched],
     }
 
 

@@ -34,6 +34,7 @@ from profilemesh.errors import (
 from profilemesh.events import EventType, Occurrence
 from profilemesh.planning import Action, Decision, Plan, PlannedTable, Reason, make_plan
 from profilemesh.profiling import Profile, Scope, profile
+from profilemesh.profiling.metrics import CATALOGUE
 from profilemesh.profiling.results import column_metrics, encoded
 from profilemesh.profiling.summary import shifts_of
 from profilemesh.storage import Storage, events, runs, states, summaries
@@ -50,6 +51,8 @@ CLAIM_TERM = timedelta(seconds=60)
 """A claim that its holder has not renewed for this long is free. It is renewed every third of it."""
 STOP_SECONDS = 5.0
 """How long a stop waits for the running statements to end before it leaves them to themselves."""
+REVEALING = tuple(metric.name for metric in CATALOGUE if metric.reveals)
+"""Metrics that show values: those of a column that has become sensitive are forgotten, in old runs too."""
 SHOWN_SQL = 20_000
 """Characters of a statement that are kept with the run."""
 
@@ -417,6 +420,8 @@ class _Turn:
         run.column_errors = dict(found.errors) or None
         run.statements = [_shown(statement) for statement in statements]
         with self.storage.begin() as session:
+            if self.planned.is_reshaped and self.planned.sensitive:
+                runs.forget_values(session, self.table, self.planned.sensitive, REVEALING)
             runs.finish_run(session, run)
             runs.save_results(session, run, self._metrics(found))
             summaries.save(session, run.run_id, "", run.profiled_at, found.summary.to_bytes())

@@ -92,6 +92,10 @@ def _why(decision: Decision) -> str:
 def _draw_problems(out: Console, made: Plan) -> None:
     for name, trouble in made.troubles.items():
         out.print(f"[red]{trouble.reason}[/] {escape(name)}: {escape(trouble.message)}")
+    for each in made.unmatched:
+        hint = f"; did you mean {each.instead}?" if each.instead else ""
+        said = f"columns.{each.key} of {each.rule}: no column is called {each.pattern}{hint}"
+        out.print(f"[yellow]warning[/] {escape(said)}")
     for missing in made.missing:
         hint = f"; did you mean {missing.instead}?" if missing.instead else ""
         out.print(f"[red]missing[/] {escape(f'{missing.name} is configured, but no warehouse has it{hint}')}")

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from profilemesh.config.model import Config
 from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide
-from profilemesh.planning.selection import TableSettings, missing_tables, settings_for
+from profilemesh.planning.selection import TableSettings, Unmatched, missing_tables, settings_for, unmatched_columns
 from profilemesh.planning.snapshots import Catalogue, Snapshot, Trouble
 from profilemesh.tables import Column, TableRef
 
@@ -29,12 +29,14 @@ class Missing:
 
 @dataclass(frozen=True)
 class PlannedTable:
-    """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled."""
+    """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled;
+    `is_reshaped` says that its settings are others since."""
 
     columns: tuple[Column, ...]
     sensitive: frozenset[str]
     profile_key: str
     profiled_before: datetime | None = None
+    is_reshaped: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Plan:
     warehouse_types: Mapping[str, str]
     troubles: Mapping[str, Trouble]
     missing: tuple[Missing, ...]
+    unmatched: tuple[Unmatched, ...] = ()
 
     @property
     def to_read(self) -> tuple[Decision, ...]:
@@ -87,9 +90,9 @@ def make_plan(
         decision = decide(Case(settings, snapshot, state, key, now, force, config.incremental.enabled))
         decisions[table] = decision
         if decision.action.reads:
-            reading[table] = PlannedTable(
-                settings.columns, settings.sensitive, key, state.last_profiled_at if state else None
-            )
+            before = state.last_profiled_at if state else None
+            is_reshaped = state is not None and state.profile_key != key
+            reading[table] = PlannedTable(settings.columns, settings.sensitive, key, before, is_reshaped)
     for table in states.keys() - catalogue.snapshots.keys():
         absent = _absence(config, catalogue, table) if _is_asked_for(table, only) else None
         if absent is not None:
@@ -105,6 +108,7 @@ def make_plan(
         catalogue.warehouse_types,
         catalogue.troubles,
         tuple(Missing(*pair) for pair in missing),
+        () if only or catalogue.troubles else tuple(unmatched_columns(config, catalogue.snapshots.values())),
     )
 
 

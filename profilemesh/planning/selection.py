@@ -62,6 +62,39 @@ def missing_tables(
     return missing
 
 
+@dataclass(frozen=True)
+class Unmatched:
+    """A pattern for columns that fits none of its tables' columns; `instead` is the name that was probably meant."""
+
+    rule: str
+    key: str
+    pattern: str
+    instead: str | None
+
+
+def unmatched_columns(config: Config, snapshots: Collection[Snapshot]) -> list[Unmatched]:
+    """Entries of `include`, `exclude` and `sensitive` without effect on any table of their rule.
+
+    A misspelt `sensitive` lays values open, so it must not pass in silence. Rules without any table are not judged.
+    """
+    found: list[Unmatched] = []
+    for rule in config.profiling.tables:
+        covered = [snapshot for snapshot in snapshots if _matches(rule, snapshot.table)]
+        names = {column.name for snapshot in covered for column in snapshot.columns}
+        for key in ("include", "exclude", "sensitive") if covered else ():
+            for pattern in getattr(rule.columns, key):
+                if not any(_is_match(name, pattern) for name in names):
+                    found.append(Unmatched(_told(rule), key, pattern, _similar(pattern, names)))
+    return found
+
+
+def _similar(pattern: str, names: Collection[str]) -> str | None:
+    """The column whose letters and digits are most like the pattern's."""
+    plain = {"".join(filter(str.isalnum, name)).casefold(): name for name in sorted(names)}
+    near = difflib.get_close_matches("".join(filter(str.isalnum, pattern)).casefold(), plain, n=1)
+    return plain[near[0]] if near else None
+
+
 def _matching_rules(config: Config, table: TableRef) -> list[TableRule]:
     """In the order of the file, which `max` keeps among equals."""
     if not config.profiling.tables:

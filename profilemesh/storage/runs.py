@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
-from profilemesh.storage.models import Event, Result, Run, TableState
+from profilemesh.storage.models import Event, Result, Run, Summary, TableState
 from profilemesh.tables import TableRef
 
 INTERRUPTED = "interrupted: the process that ran it stopped before it finished"
@@ -150,6 +150,16 @@ def latest_runs(session: Session) -> dict[TableRef, Run]:
     )
     runs = session.scalars(sa.select(Run).select_from(TableState).join(Run, same_table))
     return {table_of(run): run for run in runs}
+
+
+def forget_values(session: Session, table: TableRef, columns: Collection[str], metrics: Collection[str]) -> None:
+    """Delete these metrics of these columns from all runs of the table, and the summaries that hold their values."""
+    of_table = sa.select(Run.run_id).where(_of_table(table))
+    same = sa.and_(Result.run_id.in_(of_table), Result.dataset_name == table.name, Result.schema_name == table.schema)
+    told = sa.and_(same, Result.column_name.in_(columns), Result.metric_name.in_(metrics))
+    session.execute(sa.delete(Result).where(told).execution_options(synchronize_session=False))
+    held = sa.delete(Summary).where(Summary.run_id.in_(of_table))
+    session.execute(held.execution_options(synchronize_session=False))
 
 
 def _of_table(table: TableRef) -> sa.ColumnElement[bool]:
