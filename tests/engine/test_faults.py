@@ -85,6 +85,23 @@ def test_every_kind_of_trouble_at_once_is_told_and_the_rest_is_profiled(project:
     assert project.left().is_whole
 
 
+def test_a_file_of_names_that_are_no_text_stops_no_other_warehouse(project: Project) -> None:
+    path = project.sqlite("team", "CREATE TABLE zz_zz (id int)", "CREATE TABLE fine (id int)")
+    path.write_bytes(path.read_bytes().replace(b"zz_zz", b"z\xff\xfezz"))
+    project.duckdb("shop", f"CREATE TABLE orders {NUMBERS}")
+    report = project.tick()
+    assert "not valid UTF-8" in report.plan.troubles["team"].message
+    assert outcomes(report)["orders"].status == "success"
+
+
+def test_a_warehouse_type_without_a_driver_stops_no_other(project: Project) -> None:
+    project.warehouses["crm"] = WarehouseConfig("crm", "mysql", host="127.0.0.1", database="crm", username="u")
+    project.duckdb("shop", f"CREATE TABLE orders {NUMBERS}")
+    report = project.tick()
+    assert "'mysql' is not built yet" in report.plan.troubles["crm"].message
+    assert (report.is_trouble, outcomes(report)["orders"].status) == (True, "success")
+
+
 def test_a_plan_with_trouble_ends_with_1_and_a_busy_file_with_0(project: Project) -> None:
     path = project.duckdb("shop", f"CREATE TABLE orders {NUMBERS}")
     with locked_by_writer("duckdb", path):
@@ -181,25 +198,18 @@ def test_a_cell_that_speaks_like_a_lost_connection_costs_its_column_alone(
 def with_room(project: Project, pages: int) -> Iterator[Storage]:
     """The storage, on a disk with room for so many pages more than it has now."""
     with project.storage() as storage:
-        storage.engine.dispose()
-
-        def limit(connection, record) -> None:
-            [used] = connection.execute("PRAGMA page_count").fetchone()
-            connection.execute(f"PRAGMA max_page_count = {start + pages if start else used + pages}")
-
-        start = 0
         with storage.read() as session:
-            start = session.scalar(sa.text("PRAGMA page_count")) or 0
+            most = (session.scalar(sa.text("PRAGMA page_count")) or 0) + pages
         storage.engine.dispose()
-        sa.event.listen(storage.engine, "connect", limit)
+        sa.event.listen(storage.engine, "connect", lambda c, record: c.execute(f"PRAGMA max_page_count = {most}"))
         yield storage
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_truth(project: Project) -> None:
     project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
     project.tick()
-    messages, full = [], 0
-    for pages in range(12):
+    full = 0
+    for rows, pages in enumerate(range(0, 12, 2), 1001):
         project.duckdb("shop", f"INSERT INTO t VALUES ({pages}, NULL)")
         before = project.left().states["t"]
         try:
@@ -212,9 +222,9 @@ def test_a_full_disk_is_told_and_leaves_the_old_truth(project: Project) -> None:
             assert "the disk is full" in messages[0]
             after = project.left().states["t"]
             assert (after.change_token, after.last_run_id) == (before.change_token, before.last_run_id)
-        assert outcomes(project.tick(force=True))["t"].rows == 1001 + pages
+        assert outcomes(project.tick(force=True))["t"].rows == rows
         assert project.left().is_whole
-    assert 2 <= full < 12
+    assert 2 <= full < 6
 
 
 def tick_with_room(project: Project, pages: int) -> Report:
@@ -278,6 +288,18 @@ def test_a_reader_that_goes_away_stops_no_work_and_changes_no_exit_code(project:
     _, complaints = process.communicate(timeout=60)
     assert (process.returncode, complaints) == (0, "")
     assert project.left().statuses("a") == project.left().statuses("b") == ["success"]
+
+
+def test_two_ticks_at_once_share_the_work_and_read_no_table_twice(project: Project) -> None:
+    names = [f"t{n}" for n in range(8)]
+    project.duckdb("shop", *(f"CREATE TABLE {name} {NUMBERS}" for name in names))
+    both = [project.command("profile") for _ in range(2)]
+    said = "".join(process.communicate(timeout=60)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert "failed" not in said
+    left = project.left()
+    assert left.is_whole
+    assert {name: left.statuses(name) for name in names} == {name: ["success"] for name in names}
 
 
 def test_json_of_a_tick_with_trouble_is_json_and_names_it(project: Project) -> None:
