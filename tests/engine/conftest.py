@@ -19,3 +19,12 @@ def empty_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(empty_storage: Path, tmp_path: Path) -> Project:
     """A storage that is up to date, and no warehouses yet."""
     return copied(empty_storage, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def project_on_both(request: pytest.FixtureRequest, project: Project) -> Project:
+    """The same, with its storage on SQLite and on PostgreSQL in turn."""
+    if request.param == "postgres":
+        project.postgres_url = request.getfixturevalue("postgres_url")
+        upgrade(project.url)
+    return project

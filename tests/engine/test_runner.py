@@ -17,16 +17,18 @@ from pathlib import Path
 
 import pytest
 
+from profilemesh import runner
 from profilemesh.config.model import ColumnRule, RetryConfig, TableRule, WarehouseConfig
 from profilemesh.errors import WarehouseBusy, WarehouseUnreachable
 from profilemesh.planning import Decision
 from profilemesh.runner import STOP_SECONDS, Outcome, Silence, look, opened, run_plan, utc_now
-from profilemesh.storage import states
+from profilemesh.storage import runs, states
 from profilemesh.storage.claims import new_holder
+from profilemesh.storage.models import Run
 from profilemesh.tables import TableRef
 from profilemesh.warehouses import connected
 from profilemesh.warehouses.base import Misconfigured
-from tests.engine.ticks import SLOW, Project, locked_by_writer, outcomes
+from tests.engine.ticks import SLOW, Project, locked_by_writer, outcomes, wait_for
 
 NUMBERS = "AS SELECT i AS id, i % 7 AS qty FROM range(1000) r(i)"
 MEMORY = ("snapshot_id", "change_token", "last_profiled_at", "last_run_id", "row_count")
@@ -169,7 +171,8 @@ class During(Silence):
             self.acts.pop()()
 
 
-def test_of_two_at_once_one_reads_the_table_and_the_other_leaves_it(project: Project) -> None:
+def test_of_two_at_once_one_reads_the_table_and_the_other_leaves_it(project_on_both: Project) -> None:
+    project = project_on_both
     project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
     seen: list[Outcome] = []
     report = project.tick(listener=During(lambda: seen.extend(project.tick().outcomes)))
@@ -180,7 +183,8 @@ def test_of_two_at_once_one_reads_the_table_and_the_other_leaves_it(project: Pro
     assert project.left().statuses("t") == ["success"]
 
 
-def test_a_plan_that_another_process_was_faster_to_carry_out_reads_nothing_again(project: Project) -> None:
+def test_a_plan_that_another_process_was_faster_to_carry_out_reads_nothing_again(project_on_both: Project) -> None:
+    project = project_on_both
     project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
     with project.storage() as storage, opened(project.config) as warehouses:
         stale = look(project.config, storage, warehouses, utc_now())
@@ -208,6 +212,23 @@ def test_a_claim_of_a_live_process_elsewhere_is_respected_until_its_term_ends(pr
         assert outcomes(project.tick())["t"].status == status
 
 
+def test_what_a_dead_process_left_is_closed_on_both_storages(project_on_both: Project) -> None:
+    project = project_on_both
+    project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
+    project.tick()
+    dead = new_holder().split(":")
+    dead[2] = "1"
+    table = TableRef("shop", "main", "t")
+    with project.storage() as storage, storage.begin() as session:
+        assert states.claim(session, table, ":".join(dead), utc_now(), timedelta(hours=1))
+        fields = {"warehouse": "shop", "schema_name": "main", "dataset_name": "t"}
+        runs.start_run(session, Run(run_id="dead", profiled_at=utc_now(), **fields))
+    assert [decision.reason for decision in project.tick().plan.decisions] == ["snapshot_match"]
+    left = project.left()
+    assert left.is_whole
+    assert sorted(left.statuses("t")) == ["failed", "success"]
+
+
 def test_a_run_whose_claim_was_lost_stores_nothing(project: Project) -> None:
     project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
     thief = "UPDATE profilemesh_table_state SET claimed_by = 'thief', claimed_until = '2999-01-01'"
@@ -218,6 +239,36 @@ def test_a_run_whose_claim_was_lost_stores_nothing(project: Project) -> None:
     assert left.metrics == {}
     assert left.states["t"].last_profiled_at is None
     assert left.states["t"].claimed_by == "thief"
+
+
+def test_a_claim_outlasts_its_term_while_the_table_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CLAIM_TERM", timedelta(seconds=1.2))
+    project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
+    won: list[bool] = []
+
+    def try_to_take_over() -> None:
+        time.sleep(2.5)
+        with project.storage() as storage, storage.begin() as session:
+            won.append(states.claim(session, TableRef("shop", "main", "t"), "elsewhere", utc_now(), timedelta(1)))
+
+    assert outcomes(project.tick(listener=During(try_to_take_over)))["t"].status == "success"
+    assert won == [False]
+
+
+def test_a_scan_whose_claim_is_lost_is_stopped(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CLAIM_TERM", timedelta(seconds=0.6))
+    project.duckdb("shop", f"CREATE VIEW t AS {SLOW}")
+
+    def steal() -> None:
+        wait_for(lambda: "running" in project.left().statuses("t"))
+        on_storage(project, "UPDATE profilemesh_table_state SET claimed_by = 'thief', claimed_until = '2999-01-01'")
+
+    thief = threading.Thread(target=steal)
+    thief.start()
+    outcome = outcomes(project.tick())["t"]
+    thief.join()
+    assert (outcome.status, "stopped" in (outcome.error or "")) == ("failed", True)
+    assert project.left().states["t"].claimed_by == "thief"
 
 
 class Interrupt(Silence):
@@ -237,7 +288,8 @@ class Interrupt(Silence):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupt_fails_what_is_read_and_leaves_alone_what_has_not_begun(project: Project) -> None:
+def test_an_interrupt_fails_what_is_read_and_leaves_alone_what_has_not_begun(project_on_both: Project) -> None:
+    project = project_on_both
     project.duckdb("shop", f"CREATE VIEW a AS {SLOW}", f"CREATE TABLE b {NUMBERS}", f"CREATE TABLE c {NUMBERS}")
     project.execution |= {"max_workers": 2, "warehouse_limits": {"shop": 1}}
     interrupt = Interrupt(project, "a")
@@ -264,7 +316,8 @@ class LockedAtStart:
         return utc_now()
 
 
-def test_a_file_that_is_locked_after_the_claim_is_put_off_without_a_trace(project: Project) -> None:
+def test_a_file_that_is_locked_after_the_claim_is_put_off_without_a_trace(project_on_both: Project) -> None:
+    project = project_on_both
     path = project.sqlite("team", "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)", busy_timeout_ms=50)
     clock = LockedAtStart(path)
     report = project.tick(clock=clock)

@@ -104,9 +104,11 @@ class Project:
     profiling: dict[str, Any] = field(default_factory=dict)
     retry: RetryConfig = field(default_factory=lambda: RetryConfig(enabled=False))
 
+    postgres_url: str | None = None
+
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.folder / 'profilemesh.db'}"
+        return self.postgres_url or f"sqlite:///{self.folder / 'profilemesh.db'}"
 
     @property
     def config(self) -> Config:
