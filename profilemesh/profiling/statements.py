@@ -372,6 +372,9 @@ def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> li
     if keys:
         branches.append(_counts(source, {index: expression for index, (_, expression) in keys.items()}))
     found: list[dict[str, Any]] = [{} for _ in lenses]
+    for index in hashed:
+        # A column without values may have no row.
+        found[index]["registers"] = HyperLogLog()
     pairs: dict[int, list[tuple[int, int]]] = {index: [] for index in keys}
     for index, bits, key, count in ask(sa.union_all(*branches)) if branches else []:
         if key is None:

@@ -253,12 +253,15 @@ def test_an_empty_table_has_no_values(engine: Engine) -> None:
         assert not {"null_percent", "min", "max", "mean", "stddev", "median", "histogram"} & told.keys()
 
 
+THREE_OF_4, THREE_OF_40 = (", ".join([f"({', '.join(['NULL'] * columns)})"] * 3) for columns in (4, 40))
+
+
 def test_columns_that_are_all_null(engine: Engine) -> None:
-    engine.write("CREATE TABLE t (n INTEGER, f REAL, s TEXT, d DATE)")
-    engine.write("INSERT INTO t (n) VALUES (NULL), (NULL), (NULL)")
-    found = engine.profiled()
-    for name in "nfsd":
-        told = found.metrics(name)
+    many = ", ".join(f"c{number} INTEGER" for number in range(40))
+    engine.write("CREATE TABLE t (n INTEGER, f REAL, s TEXT, d DATE)", f"CREATE TABLE wide ({many})")
+    engine.write(*(f"INSERT INTO {table} VALUES {rows}" for table, rows in (("t", THREE_OF_4), ("wide", THREE_OF_40))))
+    few, wide = engine.profiled(), engine.profiled("wide")
+    for told in [few.metrics(name) for name in "nfsd"] + [wide.metrics(f"c{number}") for number in range(40)]:
         assert (told["null_count"], told["null_percent"], told["distinct_count"]) == (3, 100.0, 0)
         assert not {"distinct_percent", "min", "max", "mean"} & told.keys()
 
