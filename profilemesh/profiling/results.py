@@ -19,6 +19,8 @@ from profilemesh.tables import Kind
 Value = int | float | Decimal | str | list[dict[str, Any]]
 
 Doubles = npt.NDArray[np.float64]
+END_OF_DAY = 86_400_000_000
+"""Microseconds: the time 24:00:00, which is not that of the next midnight."""
 EXACT_INTEGERS = 50
 """Below it a bucket of the log histogram holds no more than one integer."""
 
@@ -210,6 +212,8 @@ def _shown(summary: ColumnSummary, value: Any) -> Value | None:
         text = _iso(np.datetime64(value, "us")).replace("T", " ").removesuffix(".000000")
         return f"{text}+00:00" if _has_zone(summary.type) else text
     if summary.kind is Kind.TIME:
+        if value == END_OF_DAY:
+            return "24:00:00"
         return str(np.datetime64(value, "us")).split("T")[1].removesuffix(".000000")
     return value  # type: ignore[no-any-return]
 

@@ -95,6 +95,13 @@ class as_time(GenericFunction[Any]):
     inherit_cache = True
 
 
+class utc_time(GenericFunction[Any]):
+    """A time of day with an offset (without one it is in UTC already) as a time of day in UTC."""
+
+    type = sa.Time()
+    inherit_cache = True
+
+
 class day_number(GenericFunction[int]):
     """Days from 1970-01-01 to the UTC day of a finite date or timestamp."""
 
@@ -209,6 +216,7 @@ _duckdb(
     "CASE WHEN {x} LIKE '%+%' OR {x} LIKE '%-%-%-%' THEN TRY_CAST({x} AS TIMESTAMPTZ)::TIMESTAMP "
     "ELSE TRY_CAST({x} AS TIMESTAMP) END",
 )
+_duckdb(utc_time, "CAST(timezone('UTC', CAST({x} AS TIMETZ)) AS TIME)")
 _duckdb(as_time, "TRY_CAST({x} AS TIME)")
 _duckdb(day_number, "(({x})::DATE - DATE '1970-01-01')")
 _duckdb(microseconds, "epoch_us({x})")

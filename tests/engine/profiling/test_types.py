@@ -63,8 +63,8 @@ DUCKDB: Cases = {
         ["'0044-03-15 (BC)'", "'2024-02-29'", "'infinity'", "'-infinity'", "'5877642-06-25 (BC)'"],
         {"min": "-5877641-06-25", "max": "2024-02-29", "infinite_count": 2, "null_count": 0},
     ),
-    "TIME": (["'23:59:59.999999'", "'00:00:00'"], {"min": "00:00:00", "max": "23:59:59.999999"}),
-    "TIMETZ": (["'10:00:00+02'", "'09:00:00+00'"], {"distinct_count": 2, "null_count": 0}),
+    "TIME": (["'23:59:59.999999'", "'24:00:00'", "'00:00:00.5'"], {"min": "00:00:00.500000", "max": "24:00:00"}),
+    "TIMETZ": (["'10:00:00+02'", "'09:00:00+00'"], {"min": "08:00:00", "max": "09:00:00", "distinct_count": 2}),
     "TIMESTAMP": (
         ["'1969-12-31 23:59:59.5'", "'9999-12-31 23:59:59.999999'", "'infinity'"],
         {"min": "1969-12-31 23:59:59.500000", "max": "9999-12-31 23:59:59.999999", "infinite_count": 1},
@@ -229,6 +229,13 @@ def test_texts_may_hold_a_nul(engine: Engine) -> None:
     told = engine.profiled().metrics()
     assert [each["value"] for each in told["top_values"]] == ["a", "a\0b"]
     assert (told["max"], told["max_length"]) == ("a\0b", 3)
+
+
+def test_bytes_that_are_no_text_are_shown_as_such(lite: Engine) -> None:
+    lite.write("CREATE TABLE t (c TEXT)", "INSERT INTO t VALUES (CAST(x'eda080' AS TEXT)), (CAST(x'61ff' AS TEXT))")
+    found = lite.profiled()
+    assert [each["value"] for each in found.metrics()["top_values"]] == ["a\ufffd", "\ufffd" * 3]
+    assert type(found.profile.summary).from_bytes(found.profile.summary.to_bytes()) == found.profile.summary
 
 
 def test_cells_of_a_megabyte_are_told_apart(engine: Engine) -> None:
