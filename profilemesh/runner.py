@@ -253,7 +253,7 @@ class _Work:
                 if states.renew(session, table, self.holder, utc_now(), CLAIM_TERM):
                     _give_up(session, table, self.clock())
                     states.release(session, table, self.holder)
-        except StorageError as error:
+        except (StorageError, SQLAlchemyError) as error:
             self.is_unsettled = True
             log.warning("the run of %s could not be closed: %s", table, error)
 
@@ -281,7 +281,7 @@ class _Work:
             with self.storage.begin() as session:
                 tables = sorted(self.scans)
                 lost = [t for t in tables if not states.renew(session, t, self.holder, until, CLAIM_TERM)]
-        except StorageError as error:
+        except (StorageError, SQLAlchemyError) as error:
             log.warning("claims could not be renewed: %s", error)
             return
         for table in lost:
@@ -347,6 +347,7 @@ class _Turn:
         return self._failed(error)
 
     def _with(self, scan: Scan) -> Outcome:
+        self._heed_stop()
         obstacle = self._begin()
         if obstacle is not None:
             return self._deferred(obstacle)
