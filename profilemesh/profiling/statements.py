@@ -47,6 +47,8 @@ one, which is faster in the planning."""
 SHIFT_SAMPLE = 1024
 LISTING_MARGIN = 1.1
 """A column is listed while its estimate is below the limit by this much: estimates err, the listing does not."""
+DOUBLE_DIGITS = 15
+"""Decimal texts of no more characters are told apart as doubles."""
 LISTED_LENGTH = 256
 """Longer texts are not listed: a thousand of them would outweigh all else that is kept."""
 
@@ -55,7 +57,9 @@ _NAN, _INFINITIES = "NaN", ("Infinity", "-Infinity")
 
 @dataclass(frozen=True)
 class Lens:
-    """One column as it stands in a source, and how to look at it. `shift` is the one its earlier summaries use."""
+    """One column as it stands in a source, and how to look at it. `shift` is the one its earlier summaries use;
+    `parsed` is what `parse` gives, where the source has it ready.
+    """
 
     column: Column
     value: Expression
@@ -66,6 +70,7 @@ class Lens:
     odd_means: Literal["infinite", "invalid"] = "infinite"
     sensitive: bool = False
     shift: float | None = None
+    parsed: Expression | None = None
 
     @property
     def kind(self) -> Kind:
@@ -76,32 +81,37 @@ class Lens:
         return sa.cast(self.value, sa.Text)
 
     @property
+    def parse(self) -> Expression | None:
+        """What a text says: a time, a double, or a finite number in the digits of the declared type; NULL where it
+        says none. None for a column that arrives as what it is."""
+        if self.form is Form.TIME_TEXT:
+            return sql.as_time(self.value) if self.kind is Kind.TIME else sql.as_timestamp(self.value)
+        if self.form is Form.NUMBER_TEXT:
+            return sql.as_double(self.value)
+        if self.form is Form.DECIMAL_TEXT:
+            digits = re.findall(r"\d+", self.column.type)[-2:]
+            return sql.as_decimal(self.value, *(sa.literal_column(number) for number in digits))
+        return None
+
+    @property
+    def read(self) -> Expression:
+        """The value as what it is, whatever it arrives as."""
+        parsed = self.parse if self.parsed is None else self.parsed
+        return self.value if parsed is None else parsed
+
+    @property
     def moment(self) -> Expression:
         """The finite date or timestamp."""
-        value = sql.as_timestamp(self.value) if self.form is Form.TIME_TEXT else self.value
-        return sa.case((sql.finite(value), value))
-
-    @property
-    def clock(self) -> Expression:
-        """The time of day."""
-        return sql.as_time(self.value) if self.form is Form.TIME_TEXT else self.value
-
-    @property
-    def decimal(self) -> Expression:
-        """The finite number of a text, in the digits of the column's declared type."""
-        digits = re.findall(r"\d+", self.column.type)[-2:]
-        return sql.as_decimal(self.value, *(sa.literal_column(number) for number in digits))
+        return sa.case((sql.finite(self.read), self.read))
 
     @property
     def double(self) -> Expression:
         """The number as a double, NaN and infinities included."""
         if self.form is Form.NUMBER_TEXT:
-            return sql.as_double(self.value)
-        if self.form is Form.DECIMAL_TEXT:
-            return sa.cast(self.decimal, sa.Double)
+            return self.read
         if self.kind is Kind.INTERVAL and self.form is Form.NATIVE:
             return sql.seconds(self.value)
-        return sa.cast(self.value, sa.Double)
+        return sa.cast(self.read, sa.Double)
 
     @property
     def number(self) -> Expression:
@@ -187,7 +197,21 @@ def scalars(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[Col
     counted: list[Expression] = [sa.func.count().label("rows"), *slots.expressions]
     [[rows, *row]] = ask(sa.select(*counted).select_from(froms))
     found = slots.read(row, len(lenses))
+    _settle_long_decimals(source, lenses, found, ask)
     return [_column_summary(lens, int(rows), values) for lens, values in zip(lenses, found, strict=True)]
+
+
+def _settle_long_decimals(source: sa.FromClause, lenses: Sequence[Lens], found: list[dict[str, Any]], ask: Ask) -> None:
+    """Where decimals have more digits than a double tells apart, look for the extremes again, digit by digit."""
+    long = [index for index, values in enumerate(found) if (values.get("digits") or 0) > DOUBLE_DIGITS]
+    slots = Slots()
+    for index in long:
+        for name, expression in _decimal_extremes(lenses[index]):
+            slots.add(index, name, expression)
+    if long:
+        [row] = ask(sa.select(*slots.expressions).select_from(source))
+        for values, exact in zip(found, slots.read(row, len(lenses)), strict=True):
+            values.update(exact)
 
 
 def row_count(source: sa.FromClause, ask: Ask) -> int:
@@ -260,10 +284,11 @@ def _number_measures(lens: Lens, shift: Expression) -> Iterable[tuple[str, Expre
     yield "sum", sa.func.sum(number - shift)
     yield "squares", sa.func.sum((number - shift) * (number - shift))
     if lens.form is Form.NUMBER_TEXT:
-        yield from _decimal_extremes(lens)
+        yield "low_text", sa.func.arg_min(lens.value, number)
+        yield "high_text", sa.func.arg_max(lens.value, number)
+        yield "digits", sa.func.max(sql.characters(lens.value))
     else:
-        exact = number if lens.kind in (Kind.FLOAT, Kind.INTERVAL) else lens.value
-        exact = lens.decimal if lens.form is Form.DECIMAL_TEXT else exact
+        exact = number if lens.kind in (Kind.FLOAT, Kind.INTERVAL) else lens.read
         yield "low", sa.func.min(exact)
         yield "high", sa.func.max(exact)
 
@@ -282,7 +307,7 @@ def _decimal_extremes(lens: Lens) -> Iterable[tuple[str, Expression]]:
 def _time_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
     moment = lens.moment
     if lens.form is Form.TIME_TEXT:
-        yield "unread", _count_if(lens.value.is_not(None) & sql.as_timestamp(lens.value).is_(None))
+        yield "unread", _count_if(lens.value.is_not(None) & lens.read.is_(None))
     else:
         yield "infinites", _count_if(~sql.finite(lens.value))
     if not lens.sensitive:
@@ -293,10 +318,12 @@ def _time_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
 
 def _clock_measures(lens: Lens) -> Iterable[tuple[str, Expression]]:
     if lens.form is Form.TIME_TEXT:
-        yield "unread", _count_if(lens.value.is_not(None) & lens.clock.is_(None))
+        yield "unread", _count_if(lens.value.is_not(None) & lens.read.is_(None))
     if not lens.sensitive:
-        yield "low", sql.microseconds(sa.func.min(lens.clock))
-        yield "high", sql.microseconds(sa.func.max(lens.clock))
+        has_zone = lens.column.type.upper() in ("TIME WITH TIME ZONE", "TIMETZ", "TIMETZ_NS")
+        clock = sql.utc_time(lens.read) if has_zone else lens.read
+        yield "low", sql.microseconds(sa.func.min(clock))
+        yield "high", sql.microseconds(sa.func.max(clock))
 
 
 def _count_if(condition: Expression) -> Expression:
@@ -337,6 +364,8 @@ def _extremes(lens: Lens, found: dict[str, Any]) -> Extremes | None:
         below = [_decimal(found[name], -1) for name in ("below_high", "below_low")]
         values = [value for value in below + above if value is not None]
         return Extremes(min(values), max(values)) if values else Extremes()
+    if "low_text" in found:
+        return Extremes(_decimal(found["low_text"]), _decimal(found["high_text"]))
     if "low" not in found:
         return None
     if lens.kind is Kind.DECIMAL:

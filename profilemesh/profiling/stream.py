@@ -22,7 +22,7 @@ from profilemesh.profiling.scope import WITHHELD, Scope
 from profilemesh.profiling.statements import Found, Lens, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Column
-from profilemesh.warehouses.base import Reading, Scan, Warehouse
+from profilemesh.warehouses.base import Form, Reading, Scan, Warehouse
 
 BATCH_ROWS = 100_000
 BATCH_BYTES = 12 << 20
@@ -48,8 +48,18 @@ class Embedded:
         )
         self.connection.execute("SET TimeZone = 'UTC'")
 
-    def load(self, batch: pa.Table) -> None:
+    def load(self, batch: pa.Table, lenses: Sequence[Lens]) -> None:
+        """Make a batch the table `batch`, with the texts parsed that several statements would parse otherwise."""
         self.connection.register("batch", batch)
+        parsed = [
+            lens.parse.label(lens.parsed.name) for lens in lenses if lens.parse is not None and lens.parsed is not None
+        ]
+        if parsed:
+            statement = sa.select(*parsed).select_from(sa.table("batch"))
+            ready = self.connection.sql(sql.rendered(statement, sql.DUCKDB)).to_arrow_table()
+            for name in ready.column_names:
+                batch = batch.append_column(name, ready[name])
+            self.connection.register("batch", batch)
 
     def rows(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
         try:
@@ -123,6 +133,7 @@ def _lens(scope: Scope, index: int, reading: Reading, flag: tuple[int, int] | No
         reading.odd_means,
         column.name in scope.sensitive,
         scope.shifts.get(column.name),
+        None if reading.form in (Form.NATIVE, Form.SECONDS) else sa.column(f"p{index}"),
     )
 
 
@@ -196,7 +207,7 @@ class Stream:
         lenses = plan.lenses
         rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
         for number, batch in enumerate(_ahead(lambda: _gathered(self.scan.batches(plan.statement)), self.scan)):
-            self.engine.load(batch)
+            self.engine.load(batch, lenses)
             counted, summaries = self._summarise(lenses, merged if number else None)
             merged = [a.merge(b) for a, b in zip(merged, summaries, strict=True)] if number else summaries
             lenses = [_with_shift(lens, summary) for lens, summary in zip(lenses, merged, strict=True)]
