@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from profilemesh.planning import Decision, Plan
+from profilemesh.planning import Decision, Plan, Reason
 from profilemesh.runner import Listener, Outcome, Report, Silence
 from profilemesh.storage.models import Run, TableState
 from profilemesh.storage.runs import table_of
@@ -26,6 +26,7 @@ from profilemesh.tables import TableRef
 from profilemesh.warehouses.base import CheckResult
 
 _COLOURS = {"full": "blue", "skip": "dim", "defer": "yellow", "success": "green", "failed": "red", "deferred": "yellow"}
+_MEANINGS = {reason.value: reason.meaning for reason in Reason}
 DASH = "–"
 PIPE_WIDTH = 200
 
@@ -156,10 +157,11 @@ def draw_status(out: Console, rows: Sequence[Standing]) -> None:
         return
     grid = _grid("Table", "Rows", "Profiled", "Verified", "Last decision", "Last run")
     for row in rows:
-        decision = f"{row.decision} ({row.reason})" if row.decision else DASH
+        why = _MEANINGS.get(row.reason or "", row.reason)
+        decision = f"{row.decision}: {why}" if row.decision else DASH
         run = _styled(row.last_status) if row.last_status else DASH
         if row.error and row.last_status == "failed":
-            run += " " + escape(row.error)
+            run += " " + escape(_without_name(row.error, f"{row.warehouse}.{row.schema}.{row.table}"))
         grid.add_row(
             escape(f"{row.warehouse}.{row.schema}.{row.table}"),
             _rows(row.rows),
@@ -262,10 +264,15 @@ def outcome_line(outcome: Outcome) -> str:
     rows = f"{outcome.rows:,} rows" if outcome.rows is not None else DASH
     line = f"{_styled(outcome.status):<8} {escape(str(outcome.table))}  {rows}  {outcome.seconds:.2f} s"
     if outcome.error:
-        line += f"  {escape(outcome.error)}"
+        line += f"  {escape(_without_name(outcome.error, str(outcome.table)))}"
     for column, message in outcome.column_errors.items():
         line += f"\n         column {escape(column)}: {escape(message)}"
     return line
+
+
+def _without_name(error: str, table: str) -> str:
+    """The error without the table's name, which stands beside it already."""
+    return error.removeprefix(f"table {table}: ")
 
 
 def _rows(rows: int | None, mark: str = "") -> str:
