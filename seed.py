@@ -285,7 +285,7 @@ def main(path: str | None, end: datetime | None, days: int | None, reset: bool, 
                 seed(config, storage, out, end.date() if end else None, days, reset)
             else:
                 synthetic.load(storage, runs, (end or datetime.now(UTC)).date(), out, reset=reset)
-        out.print("Next: `make run` serves the dashboard on http://127.0.0.1:8000")
+        out.print("`profilemesh serve` shows it, and so does `make run`.")
     except (ProfileMeshError, OSError, duckdb.Error, sqlite3.Error) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2 if isinstance(error, (ConfigError, StorageOutdated)) else 1)

@@ -96,12 +96,6 @@ class Scan(ABC):
     def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[tuple[Any, ...]]:
         """Run a statement whose result is small, literals rendered inline; its time is noted in `statements`."""
 
-    def table(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> pa.Table:
-        """Like `rows`, as an Arrow table: for results of many rows of numbers."""
-        rows = self.rows(statement)
-        names = [column.name for column in statement.selected_columns]
-        return pa.table([pa.array([row[i] for row in rows]) for i in range(len(names))], names=names)
-
     def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
         """Run a statement and yield its rows as Arrow batches, at least one; only where the warehouse streams."""
         raise NotImplementedError
