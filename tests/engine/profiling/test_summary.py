@@ -35,7 +35,7 @@ from tests.memory import Memory
 
 # Each example is profiled for real, and shrinking it would take minutes.
 REAL = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
