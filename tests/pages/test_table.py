@@ -22,13 +22,13 @@ def fact(page: str, name: str) -> str:
 
 def test_the_three_times_are_kept_apart(client: FlaskClient, session: Session) -> None:
     run = add_run(session, at=NOW - timedelta(days=3))
-    times = {"last_verified_at": NOW - timedelta(minutes=5), "last_changed_at": NOW - timedelta(days=4)}
+    times = {"last_verified_at": NOW - timedelta(hours=5), "last_changed_at": NOW - timedelta(days=4)}
     add_state(session, run=run, **times)
     session.commit()
     page = page_of(client)
     assert "<b>not read, proved unchanged</b>" in page
     found = [fact(page, name) for name in ("Profiled", "Verified", "Data changed")]
-    assert found == ["3 d ago", "5 min ago", "4 d ago"]
+    assert found == ["3 d ago", "5 h ago", "4 d ago"]
 
 
 def test_what_is_unknown_is_a_dash(client: FlaskClient, session: Session) -> None:

@@ -130,7 +130,7 @@ def test_a_scan_runs_in_utc_within_its_memory_and_one_transaction(path, warehous
     with warehouse.open_scan(TableRef("shop", "main", "t")) as scan:
         assert scan.rows(sa.text("SELECT a::DATE::VARCHAR FROM t")) == [("2025-12-31",)]
         assert scan.rows(sa.text("SELECT current_setting('memory_limit'), txid_current()"))[0] == (
-            f"{warehouse.execution.memory_limit_mb * 1e6 / 2**20:.1f} MiB",
+            f"{warehouse.execution.memory_limit_mb * 10_000_000 // 2**20 / 10} MiB",
             scan.rows(sa.text("SELECT txid_current()"))[0][0],
         )
         assert len(scan.statements) == 3
