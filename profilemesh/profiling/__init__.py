@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from profilemesh.profiling.lens import Lens
 from profilemesh.profiling.scope import Scope
-from profilemesh.profiling.statements import Found, Lens, summarise
+from profilemesh.profiling.statements import Found, summarise
 from profilemesh.profiling.stream import Progress, Stream
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.warehouses.base import Scan, Warehouse

@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 from profilemesh.errors import PermissionDenied, StatementFailed
 from profilemesh.profiling import sql
+from profilemesh.profiling.lens import Lens
 from profilemesh.profiling.scope import WITHHELD, Scope
-from profilemesh.profiling.statements import Found, Lens, Statement, summarise
+from profilemesh.profiling.statements import Found, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Column
 from profilemesh.warehouses.base import Form, Reading, Scan, Warehouse

@@ -29,8 +29,8 @@ from profilemesh.errors import (
 )
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, Kind, TableRef
-from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Scan, SentStatement, Warehouse
-from profilemesh.warehouses.files import database_path, duckdb_token, existing_file, file_size
+from profilemesh.warehouses.base import Misconfigured, Scan, SentStatement
+from profilemesh.warehouses.files import FileWarehouse, duckdb_token, existing_file
 from profilemesh.warehouses.views import self_contained
 
 _KINDS = {
@@ -164,13 +164,9 @@ class DuckDBScan(Scan):
 
 
 @dataclass
-class DuckDBWarehouse(Warehouse):
+class DuckDBWarehouse(FileWarehouse):
     type: ClassVar[str] = "duckdb"
     default_strategy: ClassVar[Strategy] = "pushdown"
-
-    @property
-    def path(self) -> Path:
-        return database_path(self.config)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A new read-only connection in UTC that cannot reach outside its file."""
@@ -235,18 +231,6 @@ class DuckDBWarehouse(Warehouse):
 
     def open_scan(self, table: TableRef) -> DuckDBScan:
         return DuckDBScan(self, f"table {table}")
-
-    def check(self) -> Iterator[CheckResult]:
-        try:
-            snapshots = self.catalogue()
-        except WarehouseError as error:
-            yield CheckResult(self.name, False, str(error))
-            return
-        size = file_size(self.path)
-        yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
-        for snapshot in snapshots:
-            if snapshot.doubt:
-                yield CheckResult(str(snapshot.table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
 
     def _not_opened(self, error: duckdb.Error, path: Path) -> WarehouseError:
         text = str(error)

@@ -10,10 +10,12 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from profilemesh.config.model import WarehouseConfig
-from profilemesh.warehouses.base import Misconfigured
+from profilemesh.errors import WarehouseError
+from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Warehouse
 
 # Arguments: pairs of a path and the number of header bytes that count. Prints null for an absent or empty file.
 _PROBE = """
@@ -107,3 +109,23 @@ def _probe(*wanted: tuple[Path, int]) -> list[list[object] | None] | None:
 
 def _digest(engine: str, parts: object) -> str:
     return hashlib.sha256(json.dumps([engine, parts]).encode()).hexdigest()
+
+
+class FileWarehouse(Warehouse):
+    """What the warehouses that are one file have in common."""
+
+    @property
+    def path(self) -> Path:
+        return database_path(self.config)
+
+    def check(self) -> Iterator[CheckResult]:
+        try:
+            snapshots = self.catalogue()
+        except WarehouseError as error:
+            yield CheckResult(self.name, False, str(error))
+            return
+        tables = "1 table" if len(snapshots) == 1 else f"{len(snapshots)} tables"
+        yield CheckResult(self.name, True, f"{self.path} opened read-only: {tables}, {file_size(self.path)} bytes")
+        for snapshot in snapshots:
+            if snapshot.doubt:
+                yield CheckResult(str(snapshot.table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)

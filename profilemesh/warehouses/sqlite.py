@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -31,8 +30,8 @@ from profilemesh.errors import (
 )
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import Column, TableRef
-from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
-from profilemesh.warehouses.files import database_path, existing_file, file_size, sqlite_token
+from profilemesh.warehouses.base import Misconfigured, Reading, Scan, SentStatement
+from profilemesh.warehouses.files import FileWarehouse, existing_file, sqlite_token
 from profilemesh.warehouses.sqlite_packing import Layout
 from profilemesh.warehouses.sqlite_readings import kind_of, quick_of, reading_of
 from profilemesh.warehouses.views import self_contained
@@ -125,13 +124,9 @@ class SQLiteScan(Scan):
 
 
 @dataclass
-class SQLiteWarehouse(Warehouse):
+class SQLiteWarehouse(FileWarehouse):
     type: ClassVar[str] = "sqlite"
     default_strategy: ClassVar[Strategy] = "stream"
-
-    @property
-    def path(self) -> Path:
-        return database_path(self.config)
 
     def connect(self) -> adbc.Connection:
         """A new connection that cannot write and waits for a writer's lock for 5 s (extra_params.busy_timeout_ms)."""
@@ -197,18 +192,6 @@ class SQLiteWarehouse(Warehouse):
 
     def quick_reading(self, column: Column) -> Reading:
         return quick_of(column)
-
-    def check(self) -> Iterator[CheckResult]:
-        try:
-            snapshots = self.catalogue()
-        except WarehouseError as error:
-            yield CheckResult(self.name, False, str(error))
-            return
-        size = file_size(self.path)
-        yield CheckResult(self.name, True, f"{self.path} opened read-only: {len(snapshots)} tables, {size} bytes")
-        for snapshot in snapshots:
-            if snapshot.doubt:
-                yield CheckResult(str(snapshot.table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
 
 
 def _objects(scan: SQLiteScan) -> tuple[Sequence[tuple[Any, ...]], dict[str, str]]:
