@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click import Context
 
+from app.settings import SETTINGS
 from profilemesh.cli import main
 from profilemesh.planning.decisions import Reason
 from profilemesh.profiling.metrics import CATALOGUE, Metric
@@ -36,6 +37,13 @@ def test_no_documented_reason_or_metric_is_unknown() -> None:
         if line.startswith("### `")
     ]
     assert set(documented) == {metric.name for metric in CATALOGUE} | {reason.value for reason in Reason}
+
+
+def test_every_setting_stands_in_the_example_with_its_default() -> None:
+    example = (DOCS.parent / ".env.example").read_text()
+    for setting in SETTINGS:
+        assert f"# {setting.name}=" in example
+        assert setting.default in example
 
 
 def test_every_command_has_its_heading() -> None:
