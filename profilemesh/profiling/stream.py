@@ -25,7 +25,8 @@ from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Column
 from profilemesh.warehouses.base import Form, Reading, Scan, Warehouse
 
-BATCH_ROWS = 100_000
+FIRST_ROWS, BATCH_ROWS = 100_000, 200_000
+"""Rows of the first batch, which the engine waits for, doubled up to those of the last, at which planning is cheap."""
 BATCH_BYTES = 12 << 20
 AHEAD = 1
 FLAGS = 60
@@ -237,12 +238,14 @@ def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Batches joined up to a size at which the engine's cost per statement no longer shows; at least one table."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
+    wanted = FIRST_ROWS
     schema = None
     for batch in batches:
         schema = batch.schema
         waiting.append(batch)
         rows, size = rows + batch.num_rows, size + batch.nbytes
-        if rows >= BATCH_ROWS or size >= BATCH_BYTES:
+        if rows >= wanted or size >= BATCH_BYTES:
+            wanted = min(2 * wanted, BATCH_ROWS)
             yield pa.Table.from_batches(waiting)
             waiting, rows, size = [], 0, 0
     if waiting:
