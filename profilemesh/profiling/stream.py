@@ -58,14 +58,17 @@ class Embedded:
         ]
         if parsed:
             statement = sa.select(*parsed).select_from(sa.table("batch"))
-            ready = self.connection.sql(sql.rendered(statement, sql.DUCKDB)).to_arrow_table()
+            ready = self._answer(statement, lambda text: self.connection.sql(text).to_arrow_table())
             for name in ready.column_names:
                 batch = batch.append_column(name, ready[name])
             self.connection.register("batch", batch)
 
     def rows(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        return list(self._answer(statement, lambda text: self.connection.execute(text).fetchall()))
+
+    def _answer(self, statement: Statement, run: Callable[[str], Any]) -> Any:
         try:
-            return self.connection.execute(sql.rendered(statement, sql.DUCKDB)).fetchall()
+            return run(sql.rendered(statement, sql.DUCKDB))
         except duckdb.Error as error:
             raise StatementFailed(f"the embedded engine could not summarise this column: {error}") from error
 

@@ -37,7 +37,8 @@ class Moments:
     """Mean and variance of `n` finite values, told about `shift`, a value near them, so that no digits cancel.
 
     `offset` is the mean minus the shift; `squares` the sum of squared distances from the mean. Merged by the formula
-    of Chan, Golub, LeVeque (1979): 1e-12 relative while |mean| / sd stays below 1e9, if the shifts are near the values.
+    of Chan, Golub, LeVeque (1979): some 1e-12 relative while |mean| / sd stays below 1e9, if the shifts are near the
+    values.
     """
 
     n: int = 0
