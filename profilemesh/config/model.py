@@ -108,6 +108,8 @@ class TableRule:
     tags: tuple[str, ...] = ()
     paused: bool = False
     window: Window | None = None
+    watermark: str | None = None
+    checksum: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,18 @@ class MonitoringConfig:
 
 
 @dataclass(frozen=True)
+class ProbeOverride:
+    """A statement of the user's whose answer tells whether a table changed; `exact` if it always does."""
+
+    query: str
+    exact: bool = False
+
+
+@dataclass(frozen=True)
 class ChangeDetectionConfig:
     enabled: bool = True
     metadata_table: str = "profilemesh_table_state"
-    connector_overrides: Mapping[str, Any] = field(default_factory=_nothing)
+    connector_overrides: Mapping[str, ProbeOverride] = field(default_factory=_nothing)
     snapshot_ttl_minutes: int = 1440
 
 
@@ -183,6 +193,7 @@ class PartialProfilingConfig:
     allow_partition_pruning: bool = True
     max_partitions_per_run: int = 64
     mergeable_metrics: tuple[str, ...] = ("count", "null_count", "null_percent", "min", "max", "mean", "stddev")
+    reconcile_after_days: int = 30
 
 
 @dataclass(frozen=True)
@@ -200,8 +211,11 @@ class CostControlsConfig:
     enabled: bool = True
     max_bytes_scanned: int | None = None
     max_rows_scanned: int | None = None
+    max_bytes_per_tick: int | None = None
+    max_rows_per_tick: int | None = None
     fallback_strategy: Literal["sample", "defer", "full"] = "sample"
     sample_fraction: float = 0.1
+    max_deferral_minutes: int = 10080
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ class TableSection(Section):
     owner = Word()
     tags = ListOf(Word(), lone=True)
     paused = Flag()
+    watermark = Word()
+    checksum = Flag()
     window = Either(HoursAlone(), Part(WindowSection), allowed="a mapping with `hours` and `days`, or the hours alone")
 
 
@@ -261,12 +263,18 @@ class ExecutionSection(Section):
     memory_limit_mb = Whole()
 
 
+class ProbeOverrideSection(Section):
+    makes = model.ProbeOverride
+    query = Word(required=True)
+    exact = Flag()
+
+
 class ChangeDetectionSection(Section):
     makes = model.ChangeDetectionConfig
     enabled = Flag()
     metadata_table = Word()
-    connector_overrides = Free()
-    snapshot_ttl_minutes = Whole()
+    connector_overrides = MapOf(Part(ProbeOverrideSection))
+    snapshot_ttl_minutes = Whole(least=0)
 
 
 class PartialProfilingSection(Section):
@@ -275,6 +283,7 @@ class PartialProfilingSection(Section):
     allow_partition_pruning = Flag()
     max_partitions_per_run = Whole()
     mergeable_metrics = ListOf(Word(), lone=True)
+    reconcile_after_days = Whole()
 
 
 class AdaptiveSchedulingSection(Section):
@@ -300,8 +309,11 @@ class CostControlsSection(Section):
     enabled = Flag()
     max_bytes_scanned = Whole()
     max_rows_scanned = Whole()
+    max_bytes_per_tick = Whole()
+    max_rows_per_tick = Whole()
     fallback_strategy = OneOf("sample", "defer", "full")
     sample_fraction = _fraction()
+    max_deferral_minutes = Whole()
 
 
 class IncrementalSection(Section):

@@ -6,17 +6,20 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from profilemesh.config.model import Config
-from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide
+from profilemesh.planning.budget import priced
+from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide, wants_probe
+from profilemesh.planning.division import Division, division
+from profilemesh.planning.intervals import interval_minutes, priority_minutes, staleness
 from profilemesh.planning.selection import TableSettings, Unmatched, missing_tables, settings_for, unmatched_columns
-from profilemesh.planning.snapshots import Catalogue, Snapshot, Trouble
+from profilemesh.planning.snapshots import Catalogue, KeptManifest, Probe, Snapshot, Trouble
 from profilemesh.tables import Column, TableRef
 
-__all__ = ["Action", "Decision", "Missing", "Plan", "Reason", "State", "make_plan"]
+__all__ = ["Action", "Decision", "Missing", "Plan", "Reason", "State", "make_plan", "wanted_probes"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,18 @@ class Missing:
 @dataclass(frozen=True)
 class PlannedTable:
     """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled;
-    `is_reshaped` says that its settings are others since."""
+    `is_reshaped` says that its settings are others since. `division` tells the partitions apart, if there are any,
+    `kept` what is remembered of them."""
 
     columns: tuple[Column, ...]
     sensitive: frozenset[str]
     profile_key: str
     profiled_before: datetime | None = None
     is_reshaped: bool = False
+    division: Division | None = None
+    kept: KeptManifest | None = None
+    probe: Probe | None = None
+    starts_afresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,9 @@ class Plan:
 
     @property
     def to_read(self) -> tuple[Decision, ...]:
-        return tuple(decision for decision in self.decisions if decision.action.reads)
+        """The stalest first."""
+        reading = (decision for decision in self.decisions if decision.action.reads)
+        return tuple(sorted(reading, key=lambda decision: (-(decision.staleness or 0), decision.table)))
 
     @property
     def is_trouble(self) -> bool:
@@ -79,25 +89,15 @@ def make_plan(
     `only` is a glob over `table`, `schema.table` or `warehouse.schema.table` that narrows the plan; `force` reads
     what it selects whether or not it changed.
     """
-    decisions: dict[TableRef, Decision] = {}
-    reading: dict[TableRef, PlannedTable] = {}
-    for table, snapshot in catalogue.snapshots.items():
-        settings = settings_for(config, snapshot) if _is_asked_for(table, only) else None
-        if settings is None:
-            continue
-        key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
-        state = states.get(table)
-        decision = decide(Case(settings, snapshot, state, key, now, force, config.incremental.enabled))
-        decisions[table] = decision
-        if decision.action.reads:
-            before = state.last_profiled_at if state else None
-            is_reshaped = state is not None and state.profile_key != key
-            reading[table] = PlannedTable(settings.columns, settings.sensitive, key, before, is_reshaped)
+    cases = _cases(config, catalogue, states, now, only, force)
+    decided = [_scored(case, decide(case)) for case in cases.values()]
+    decisions = {decision.table: decision for decision in priced(cases, decided)}
     for table in states.keys() - catalogue.snapshots.keys():
         absent = _absence(config, catalogue, table) if _is_asked_for(table, only) else None
         if absent is not None:
             decisions[table] = absent
     ordered = tuple(decisions[table] for table in sorted(decisions))
+    reading = {d.table: _planned(config, cases[d.table], d) for d in ordered if d.action.reads}
     answering = config.warehouses.keys() - catalogue.troubles.keys()
     missing = [] if only else missing_tables(config, catalogue.snapshots.keys(), answering)
     return Plan(
@@ -109,6 +109,92 @@ def make_plan(
         catalogue.troubles,
         tuple(Missing(*pair) for pair in missing),
         () if only or catalogue.troubles else tuple(unmatched_columns(config, catalogue.snapshots.values())),
+    )
+
+
+def wanted_probes(
+    config: Config,
+    catalogue: Catalogue,
+    states: Mapping[TableRef, State],
+    now: datetime,
+    *,
+    only: str | None = None,
+    force: bool = False,
+) -> dict[TableRef, Probe]:
+    """What to ask of those tables whose metadata alone do not decide. Pure, as `make_plan` is."""
+    cases = _cases(config, catalogue, states, now, only, force)
+    probes = {table: _probe(config, case) for table, case in cases.items() if wants_probe(case)}
+    return {table: probe for table, probe in probes.items() if probe is not None}
+
+
+def _cases(
+    config: Config,
+    catalogue: Catalogue,
+    states: Mapping[TableRef, State],
+    now: datetime,
+    only: str | None,
+    force: bool,
+) -> dict[TableRef, Case]:
+    """What is known of every table that is selected and asked for."""
+    cases: dict[TableRef, Case] = {}
+    for table, snapshot in catalogue.snapshots.items():
+        settings = settings_for(config, snapshot) if _is_asked_for(table, only) else None
+        if settings is not None:
+            key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
+            cases[table] = Case(settings, snapshot, states.get(table), key, now, force, config.incremental)
+    return cases
+
+
+def _probe(config: Config, case: Case) -> Probe | None:
+    """The cheapest question that the settings allow. Metadata that are not a file's are not probed unasked."""
+    rule, table = case.settings.rule, case.snapshot.table
+    partial = config.incremental.partial_profiling
+    key = rule.partition.key if rule.partition and partial.enabled and partial.allow_partition_pruning else ()
+    for name, override in config.incremental.change_detection.connector_overrides.items():
+        names = (table.warehouse, f"{table.schema}.{table.name}", str(table))
+        if any(name == each or fnmatchcase(each, name) for each in names):
+            return Probe(query=override.query, is_exact=override.exact)
+    if not (case.snapshot.is_coarse or rule.watermark or rule.checksum):
+        return None
+    return Probe(key, rule.watermark, rule.checksum)
+
+
+def _scored(case: Case, decision: Decision) -> Decision:
+    """The decision with its table's staleness."""
+    return replace(decision, staleness=_staleness(case, decision))
+
+
+def _staleness(case: Case, decision: Decision) -> int:
+    state, settings = case.state, case.incremental.adaptive_scheduling
+    if state is None or state.last_profiled_at is None:
+        return 100
+    if decision.reason is Reason.SNAPSHOT_MATCH:
+        return 0
+    table = decision.table
+    minutes = interval_minutes(table, state.change_gap_minutes, settings)
+    has_priority = priority_minutes(table, settings) is not None
+    return staleness(case.now - state.last_profiled_at, minutes, _changed_share(decision), has_priority, settings)
+
+
+def _changed_share(decision: Decision) -> float:
+    """Of the table's rows, as far as partitions tell; what is not known counts as all, what a probe denies as none."""
+    if decision.reason is Reason.PROBE_MATCH:
+        return 0.0
+    if decision.action is not Action.PARTIAL or not decision.naive.rows or decision.cost.rows is None:
+        return 1.0
+    return min(1.0, decision.cost.rows / decision.naive.rows)
+
+
+def _planned(config: Config, case: Case, decision: Decision) -> PlannedTable:
+    state, settings = case.state, case.settings
+    before = state.last_profiled_at if state else None
+    is_reshaped = state is not None and state.profile_key != case.profile_key
+    kept = state.manifest if state else None
+    starts_afresh = decision.reason is Reason.REAPPEARED or (state is not None and state.vanished_at is not None)
+    divided = division(decision, kept, config.incremental) if config.incremental.enabled else None
+    probe = _probe(config, case)
+    return PlannedTable(
+        settings.columns, settings.sensitive, case.profile_key, before, is_reshaped, divided, kept, probe, starts_afresh
     )
 
 

@@ -26,6 +26,7 @@ class TableSettings:
     window: Window | None
     owner: str | None
     tags: tuple[str, ...]
+    sample_ratio: float = 1.0
 
 
 def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
@@ -41,7 +42,8 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     columns = tuple(column for column in snapshot.columns if _is_profiled(rule.columns, column.name))
     protected = [pattern for each in _matching_rules(config, snapshot.table) for pattern in each.columns.sensitive]
     sensitive = frozenset(column.name for column in columns if _matches_any(column.name, protected))
-    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags)
+    ratio = config.profiling.default_sample_ratio
+    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio)
 
 
 def missing_tables(

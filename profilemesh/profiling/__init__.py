@@ -33,14 +33,14 @@ def profile(warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress =
     if warehouse.strategy == "stream":
         found = Stream(warehouse, scan, scope, progress).run()
     else:
-        found = pushdown(scan, scope)
+        found = pushdown(warehouse, scan, scope)
         progress(found.rows)
     return Profile(TableSummary(found.rows, found.columns, warehouse.hash_family), found.errors, found.bytes_read)
 
 
-def pushdown(scan: Scan, scope: Scope) -> Found:
+def pushdown(warehouse: Warehouse, scan: Scan, scope: Scope) -> Found:
     """The warehouse aggregates: at most three statements, and only aggregates leave it."""
-    source = scope.source
+    source = warehouse.source(scope.table, scope.columns, scope.rows)
     lenses = [
         Lens(
             column,

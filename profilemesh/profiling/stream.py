@@ -84,7 +84,9 @@ class Sent:
     lenses: list[Lens]
 
 
-def sent(read: Callable[[Column], Reading | None], scope: Scope, columns: Sequence[int]) -> Sent | None:
+def sent(
+    read: Callable[[Column], Reading | None], source: sa.FromClause, scope: Scope, columns: Sequence[int]
+) -> Sent | None:
     """Of these columns of the scope (by index): `v` the values, `o` overflow, `l` lengths, `flags` of odd values.
 
     None where `read` knows no way to send one of them.
@@ -106,7 +108,7 @@ def sent(read: Callable[[Column], Reading | None], scope: Scope, columns: Sequen
         selected.append(sa.literal(1).label("v"))
     flags = {index: divmod(place, FLAGS) for place, index in enumerate(odd)}
     lenses = [_lens(scope, index, readings[index], flags.get(index)) for index in columns]
-    return Sent(sa.select(*selected).select_from(scope.source), lenses)
+    return Sent(sa.select(*selected).select_from(source), lenses)
 
 
 def _flags(readings: Sequence[Reading]) -> sa.ColumnElement[Any]:
@@ -147,6 +149,7 @@ class Stream:
 
     def __init__(self, warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress) -> None:
         self.warehouse, self.scan, self.scope, self.progress = warehouse, scan, scope, progress
+        self.source = warehouse.source(scope.table, scope.columns, scope.rows)
         self.errors: dict[str, str] = {}
         self.bytes_read = 0
 
@@ -166,7 +169,7 @@ class Stream:
 
     def _quick(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]] | None:
         """The cheap reading, for a warehouse that has one; None where a value turns up that it cannot send."""
-        plan = sent(self.warehouse.quick_reading, self.scope, columns)
+        plan = sent(self.warehouse.quick_reading, self.source, self.scope, columns)
         if plan is None:
             return None
         try:
@@ -191,7 +194,7 @@ class Stream:
         return self._read(self._sent([index for index in columns if index not in faults]))
 
     def _sent(self, columns: list[int]) -> Sent:
-        plan = sent(self.warehouse.reading, self.scope, columns)
+        plan = sent(self.warehouse.reading, self.source, self.scope, columns)
         assert plan is not None
         return plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, SupportsFloat, SupportsIndex
 
 import sqlalchemy as sa
@@ -198,8 +198,10 @@ class Event(Base):
 class TableState(Base):
     """What is remembered of a table between ticks, and who is working on it.
 
-    `snapshot_id`, `change_token` and `last_profiled_at` move only in the transaction that stores the profile of
-    that snapshot. `claimed_by` names the process that scans the table until `claimed_until`.
+    `snapshot_id`, `change_token`, `probe_token`, `manifest` and `last_profiled_at` move only in the transaction that
+    stores the profile of that snapshot; a sample moves `sampled_token` and `sampled_at` alone. `confidence` tells how
+    far an equal token proves the stored profile true. `claimed_by` names the process that scans the table until
+    `claimed_until`. Steering by hand: `paused_at`, and `cancel_requested_at` while a scan is asked to stop.
     """
 
     __tablename__ = "profilemesh_table_state"
@@ -220,6 +222,18 @@ class TableState(Base):
     last_profiled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    probe_token: Mapped[str | None] = mapped_column(CleanText)
+    manifest: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
+    sampled_token: Mapped[str | None] = mapped_column(CleanText)
+    sampled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deferred_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    vanished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    change_gap_minutes: Mapped[float | None] = mapped_column(Number)
+    decision_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     staleness_score: Mapped[int | None] = mapped_column(Count)
     row_count: Mapped[int | None] = mapped_column(Count)
     bytes_scanned: Mapped[int | None] = mapped_column(Count)
@@ -237,3 +251,98 @@ class Summary(Base):
     partition_key: Mapped[str] = mapped_column(CleanText, primary_key=True, default="")
     as_of: Mapped[datetime] = mapped_column(UtcDateTime)
     payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class LoggedDecision(Base):
+    """What was decided of a table in one tick, and what came of it; equal skips in a row extend one row to `last_at`.
+
+    `rows_naive` and `bytes_naive` are what a full scan would have read, counted by a profile of that very snapshot if
+    `is_naive_measured`, else estimated. The actual figures are known once the run has ended.
+    """
+
+    __tablename__ = "profilemesh_decisions"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    warehouse: Mapped[str] = mapped_column(CleanText)
+    schema_name: Mapped[str] = mapped_column(CleanText)
+    table_name: Mapped[str] = mapped_column(CleanText)
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ticks: Mapped[int] = mapped_column(Count, default=1)
+    action: Mapped[str] = mapped_column(CleanText(20))
+    reason: Mapped[str] = mapped_column(CleanText(50))
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
+    staleness_score: Mapped[int | None] = mapped_column(Count)
+    rows_estimated: Mapped[int | None] = mapped_column(Count)
+    bytes_estimated: Mapped[int | None] = mapped_column(Count)
+    rows_naive: Mapped[int | None] = mapped_column(Count)
+    bytes_naive: Mapped[int | None] = mapped_column(Count)
+    is_naive_measured: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+    outcome: Mapped[str | None] = mapped_column(CleanText(20))
+    run_id: Mapped[str | None] = mapped_column(CleanText(36))
+    rows_actual: Mapped[int | None] = mapped_column(Count)
+    bytes_actual: Mapped[int | None] = mapped_column(Count)
+    seconds_actual: Mapped[float | None] = mapped_column(Number)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_decisions_newest", "last_at", "id"),
+        sa.Index("ix_profilemesh_decisions_table", "warehouse", "schema_name", "table_name", "last_at", "id"),
+        sa.Index("ix_profilemesh_decisions_plan", "plan_id"),
+    )
+
+
+class Saving(Base):
+    """What the decisions of one UTC day spared one warehouse, by action, against reading every table at every tick."""
+
+    __tablename__ = "profilemesh_savings"
+
+    day: Mapped[date] = mapped_column(sa.Date, primary_key=True)
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    action: Mapped[str] = mapped_column(CleanText(20), primary_key=True)
+    decisions: Mapped[int] = mapped_column(Count, default=0)
+    unpriced: Mapped[int] = mapped_column(Count, default=0)
+    rows_measured: Mapped[int] = mapped_column(Count, default=0)
+    rows_estimated: Mapped[int] = mapped_column(Count, default=0)
+    bytes_measured: Mapped[int] = mapped_column(Count, default=0)
+    bytes_estimated: Mapped[int] = mapped_column(Count, default=0)
+    rows_read: Mapped[int] = mapped_column(Count, default=0)
+    bytes_read: Mapped[int] = mapped_column(Count, default=0)
+
+
+class Lease(Base):
+    """Who alone may do something until `until`: the scheduler's is called `scheduler`."""
+
+    __tablename__ = "profilemesh_leases"
+
+    name: Mapped[str] = mapped_column(CleanText(50), primary_key=True)
+    holder: Mapped[str | None] = mapped_column(CleanText)
+    taken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Tick(Base):
+    """One plan being carried out, or what came of it: its progress for every process to see.
+
+    `status` is running, done, failed or interrupted; `current` lists the tables being read with their rows so far.
+    """
+
+    __tablename__ = "profilemesh_ticks"
+
+    tick_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    asked_by: Mapped[str] = mapped_column(CleanText(20))
+    holder: Mapped[str] = mapped_column(CleanText)
+    status: Mapped[str] = mapped_column(CleanText(20))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tables_known: Mapped[int] = mapped_column(Count, default=0)
+    tables_to_read: Mapped[int] = mapped_column(Count, default=0)
+    tables_done: Mapped[int] = mapped_column(Count, default=0)
+    tables_failed: Mapped[int] = mapped_column(Count, default=0)
+    rows_read: Mapped[int] = mapped_column(Count, default=0)
+    current: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJson)
+    error: Mapped[str | None] = mapped_column(CleanText)
+
+    __table_args__ = (sa.Index("ix_profilemesh_ticks_newest", "started_at", "tick_id"),)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
@@ -13,11 +13,12 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import quoted_name
 
 from profilemesh.config.model import ExecutionConfig, Strategy, WarehouseConfig
-from profilemesh.errors import WarehouseUnreachable
-from profilemesh.planning.snapshots import Snapshot
-from profilemesh.tables import Column, TableRef
+from profilemesh.errors import StatementFailed, WarehouseUnreachable
+from profilemesh.planning.snapshots import Probe, Probed, Snapshot
+from profilemesh.tables import EVERY_ROW, Column, Rows, TableRef
 
 
 class Misconfigured(WarehouseUnreachable):
@@ -91,6 +92,8 @@ class Scan(ABC):
 
     def __init__(self) -> None:
         self.statements: list[SentStatement] = []
+        self.snapshots_taken = 1
+        """Grows when a failure made the session look at the data anew: what was read before may be of another state."""
 
     @abstractmethod
     def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[tuple[Any, ...]]:
@@ -114,6 +117,17 @@ class Scan(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def plain_source(table: TableRef, columns: Sequence[Column]) -> sa.TableClause:
+    """All rows of a table, with these columns; every name quoted."""
+    selected: list[sa.ColumnClause[Any]] = [sa.column(quoted(column.name)) for column in columns]
+    return sa.table(quoted(table.name), *selected, schema=quoted(table.schema))
+
+
+def quoted(name: str) -> quoted_name:
+    # Always: SQLAlchemy does not know every engine's reserved words.
+    return quoted_name(name, quote=True)
 
 
 @dataclass
@@ -146,6 +160,29 @@ class Warehouse(ABC):
     @abstractmethod
     def catalogue(self) -> tuple[Snapshot, ...]:
         """Every table and view the role can see, system schemas aside, in a constant number of statements."""
+
+    def probe(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        """What probes of these tables find, in few statements; a probe that fails says so in its answer.
+
+        Raises WarehouseError only when the warehouse as a whole cannot be asked.
+        """
+        return {}
+
+    def look_again(self, table: TableRef, probe: Probe | None) -> Snapshot | None:
+        """One table's snapshot at this moment, `probed` included if a probe is given; None if it is gone."""
+        found = next((snapshot for snapshot in self.catalogue() if snapshot.table == table), None)
+        if found is None or probe is None:
+            return found
+        return replace(found, probed=self.probe({table: probe}).get(table))
+
+    def source(self, table: TableRef, columns: Sequence[Column], rows: Rows = EVERY_ROW) -> sa.FromClause:
+        """What to select `columns` from so that only these rows are read: partitions first, then the sample.
+
+        Raises StatementFailed where this warehouse cannot tell the rows apart: a filter is never dropped.
+        """
+        if rows != EVERY_ROW:
+            raise StatementFailed(f"table {table}: {self.type} cannot read a part of it")
+        return plain_source(table, columns)
 
     @abstractmethod
     def open_scan(self, table: TableRef) -> Scan:
