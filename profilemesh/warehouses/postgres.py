@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -13,7 +13,6 @@ import psycopg2
 import pyarrow as pa
 import sqlalchemy as sa
 from psycopg2.extensions import make_dsn
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from profilemesh.config.model import Strategy
 from profilemesh.errors import (
@@ -25,15 +24,29 @@ from profilemesh.errors import (
     WarehouseError,
     WarehouseUnreachable,
 )
-from profilemesh.planning.snapshots import Snapshot
-from profilemesh.tables import Column, TableRef
+from profilemesh.planning.snapshots import Probe, Probed, Snapshot
+from profilemesh.tables import EVERY_ROW, Column, Rows, TableRef
 from profilemesh.warehouses import postgres_catalogue as look
-from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Reading, Scan, SentStatement, Warehouse
+from profilemesh.warehouses import postgres_probes as probes
+from profilemesh.warehouses.base import (
+    EVERY_TICK,
+    CheckResult,
+    Misconfigured,
+    Reading,
+    Scan,
+    SentStatement,
+    Warehouse,
+    plain_source,
+)
+from profilemesh.warehouses.postgres_partitions import Leaf, leaves_source
+from profilemesh.warehouses.postgres_probes import DIALECT, rendered
 from profilemesh.warehouses.postgres_readings import reading_of
 
 BATCH_BYTES = 8 << 20
 _CONNECT_SECONDS = 10
 _NAME_BYTES = 63
+SMALL_ROWS, SMALL_BYTES = 100_000, 400 * 8192
+"""Of smaller tables a sample is drawn row by row."""
 
 
 class PostgresScan(Scan):
@@ -42,7 +55,7 @@ class PostgresScan(Scan):
     Without the lock a TRUNCATE that commits between the transaction's snapshot and its first read shows zero rows.
     """
 
-    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
+    dialect = DIALECT
 
     def __init__(self, warehouse: PostgresWarehouse, table: TableRef) -> None:
         super().__init__()
@@ -89,7 +102,7 @@ class PostgresScan(Scan):
 
     @contextmanager
     def _sent(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[tuple[SentStatement, adbc.Cursor]]:
-        sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
+        sql = rendered(statement)
         sent = SentStatement(sql, 0.0, 0)
         self.statements.append(sent)
         started = time.monotonic()
@@ -103,6 +116,7 @@ class PostgresScan(Scan):
         except (StatementFailed, PermissionDenied):
             # The failure ended the transaction. Nothing of it counts, so the next one may see a later state.
             self._connection.rollback()
+            self.snapshots_taken += 1
             self._lock()
             raise
         finally:
@@ -139,12 +153,20 @@ class PostgresScan(Scan):
         return self._warehouse.translated(str(error), getattr(error, "sqlstate", None), self._subject)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a look at the catalogue told of a table that reading it depends on."""
+
+    rows_hidden: bool = False
+    is_large: bool = False
+
+
 @dataclass
 class PostgresWarehouse(Warehouse):
     type: ClassVar[str] = "postgres"
     default_strategy: ClassVar[Strategy] = "stream"
 
-    _rows_hidden: dict[TableRef, bool] = field(default_factory=dict, init=False, repr=False)
+    _seen: dict[TableRef, Seen] = field(default_factory=dict, init=False, repr=False)
 
     def dsn(self, tag: str) -> str:
         """The libpq connection string of a read-only session in UTC that is named after `tag`. It has the password."""
@@ -152,7 +174,7 @@ class PostgresWarehouse(Warehouse):
         timeout_ms = max(1, round(self.execution.statement_timeout_seconds * 1000))
         settings = (
             f"-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read "
-            f"-c statement_timeout={timeout_ms} -c TimeZone=UTC {extra.pop('options', '')}"
+            f"-c statement_timeout={timeout_ms} -c TimeZone=UTC -c extra_float_digits=1 {extra.pop('options', '')}"
         )
         known = {
             "host": self.config.host,
@@ -173,18 +195,67 @@ class PostgresWarehouse(Warehouse):
             ) from error
 
     def catalogue(self) -> tuple[Snapshot, ...]:
-        facts, leaves, roots = self._look()
-        self._rows_hidden = {root.table: root.rows_hidden for root in roots}
-        return tuple(look.snapshot(facts, root, leaves.get(root.oid, [])) for root in roots)
+        return tuple(self._snapshots().values())
 
-    def _look(self) -> tuple[look.Facts, Any, list[look.Root]]:
+    def look_again(self, table: TableRef, probe: Probe | None) -> Snapshot | None:
+        found = self._snapshots(table).get(table)
+        if found is None or probe is None:
+            return found
+        return replace(found, probed=self.probe({table: probe})[table])
+
+    def _snapshots(self, table: TableRef | None = None) -> dict[TableRef, Snapshot]:
+        facts, leaves, roots = self._look(table)
+        found = {root.table: look.snapshot(facts, root, leaves.get(root.oid, [])) for root in roots}
+        for root in roots:
+            self._seen[root.table] = Seen(root.rows_hidden, _is_large(found[root.table]))
+        return found
+
+    def _look(self, table: TableRef | None = None) -> tuple[look.Facts, Mapping[int, list[Leaf]], list[look.Root]]:
+        only = {"schema": table.schema if table else None, "name": table.name if table else None}
         with self._transaction() as cursor:
             cursor.execute(look.FACTS)
             facts = look.Facts(*cursor.fetchone())
-            cursor.execute(look.LEAVES)
+            cursor.execute(look.LEAVES, only)
             leaves = look.leaves_by_root(cursor.fetchall())
-            cursor.execute(look.COLUMNS)
+            cursor.execute(look.COLUMNS, only)
             return facts, leaves, look.roots(self.name, cursor.fetchall())
+
+    def probe(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        if not wanted:
+            return {}
+        with self._transaction() as cursor:
+            return {table: self._probed(cursor, table, probe) for table, probe in wanted.items()}
+
+    def _probed(self, cursor: Any, table: TableRef, probe: Probe) -> Probed:
+        """A transaction of its own for each; one that fails takes none of the others with it."""
+        try:
+            cursor.execute(probes.question(table, probe))
+            answer = cursor.fetchmany(probes.MOST_ROWS + 1)
+            cursor.connection.rollback()
+        except psycopg2.Error as error:
+            failure = self.translated(str(error), error.pgcode, f"table {table}")
+            if isinstance(failure, WarehouseUnreachable):
+                raise
+            cursor.connection.rollback()
+            return Probed(probes.told(probe), failure=str(failure))
+        return probes.probed(probe, answer)
+
+    def source(self, table: TableRef, columns: Sequence[Column], rows: Rows = EVERY_ROW) -> sa.FromClause:
+        def draw(source: sa.TableClause) -> sa.FromClause:
+            if rows.fraction is None:
+                return source
+            # By pages it is fast, but of a small table it would be all or nothing.
+            method = sa.func.system if self._as_seen(table).is_large else sa.func.bernoulli
+            return sa.tablesample(source, method(rows.fraction * 100), "sampled", seed=sa.literal(rows.seed))
+
+        if rows.of is None and not rows.but and not rows.key:
+            return draw(plain_source(table, columns))
+        return leaves_source(table, columns, rows, draw)
+
+    def _as_seen(self, table: TableRef) -> Seen:
+        if table not in self._seen:
+            self._snapshots(table)
+        return self._seen.get(table, Seen())
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
@@ -206,9 +277,7 @@ class PostgresWarehouse(Warehouse):
         return reading_of(column)
 
     def hidden_rows_doubt(self, table: TableRef) -> str | None:
-        if table not in self._rows_hidden:
-            self.catalogue()
-        if not self._rows_hidden.get(table):
+        if not self._as_seen(table).rows_hidden:
             return None
         return "row-level security is active for this role: the profile tells of the rows it may see"
 
@@ -231,7 +300,7 @@ class PostgresWarehouse(Warehouse):
                 f'GRANT pg_read_all_stats TO "{facts.role}"',
             )
         for root in roots:
-            yield from _table_findings(look.snapshot(facts, root, leaves.get(root.oid, [])), root, facts)
+            yield from _table_findings(facts, root, leaves.get(root.oid, []))
 
     def translated(self, text: str, sqlstate: str | None, subject: str) -> WarehouseError:
         """A driver's error as one of ours, without the password."""
@@ -241,13 +310,33 @@ class PostgresWarehouse(Warehouse):
         return _error(sqlstate or "", line, subject, self.execution.statement_timeout_seconds)
 
 
-def _table_findings(snapshot: Snapshot, root: look.Root, facts: look.Facts) -> Iterator[CheckResult]:
-    table = root.table
+def _is_large(snapshot: Snapshot) -> bool:
+    return (snapshot.rows_estimate or 0) >= SMALL_ROWS and (snapshot.bytes_estimate or SMALL_BYTES) >= SMALL_BYTES
+
+
+def _table_findings(facts: look.Facts, root: look.Root, leaves: Sequence[Leaf]) -> Iterator[CheckResult]:
+    table, snapshot = root.table, look.snapshot(facts, root, leaves)
+    divided = look.division(root, leaves)
     if not root.readable:
         remedy = f'GRANT SELECT ON "{table.schema}"."{table.name}" TO "{facts.role}"'
         yield CheckResult(str(table), False, f"role {facts.role} may not read it", remedy)
-    elif snapshot.doubt and snapshot.doubt != facts.doubt():
-        yield CheckResult(str(table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
+    elif snapshot.doubt:
+        if snapshot.doubt != facts.doubt():
+            yield CheckResult(str(table), True, f"{snapshot.doubt}: every tick reads it", EVERY_TICK)
+    elif len(divided.leaves) > 1 and divided.is_policed:
+        message = "row-level security shows its partitions otherwise than all of it: a change in one reads them all"
+        yield CheckResult(str(table), True, message)
+    elif divided.closed:
+        message = f"role {facts.role} may not read its partitions by name: a change in one reads them all"
+        yield CheckResult(str(table), True, message, _grants(divided.closed, facts.role))
+
+
+def _grants(leaves: Sequence[Leaf], role: str) -> str:
+    schemas = sorted({leaf.schema for leaf in leaves if not leaf.is_in_reach})
+    closed = [f'"{leaf.schema}"."{leaf.name}"' for leaf in leaves if not leaf.is_granted]
+    grants = [f'USAGE ON SCHEMA "{schema}"' for schema in schemas]
+    grants += [f"SELECT ON {', '.join(closed)}"] if closed else []
+    return "; ".join(f'GRANT {grant} TO "{role}"' for grant in grants)
 
 
 def _error(sqlstate: str, line: str, subject: str, timeout_seconds: float) -> WarehouseError:

@@ -7,15 +7,14 @@ later makes the next token differ. Expressions are fingerprinted as stored trees
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from profilemesh.planning.snapshots import Confidence, Snapshot
+from profilemesh.planning.snapshots import Confidence, Manifest, Snapshot
 from profilemesh.tables import Column, TableRef
+from profilemesh.warehouses.postgres_partitions import Division, Leaf, digest
 from profilemesh.warehouses.postgres_readings import kind_of
 
 # Counters of a busy session are flushed at the latest when its transaction ends, of an idle one within a minute.
@@ -40,33 +39,43 @@ SELECT s.system_identifier::text, c.timeline_id, current_setting('server_version
 FROM pg_control_system() AS s, pg_control_checkpoint() AS c
 """
 
+# Of all tables, or of one by schema and name.
 _TABLES = """
 WITH RECURSIVE roots AS (
   SELECT c.oid, n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
     AND has_schema_privilege(n.oid, 'USAGE')
+    AND (%(schema)s IS NULL OR (n.nspname = %(schema)s AND c.relname = %(name)s))
 )"""
 
-# A row for each root and each table below it, old-style children included.
+# A row for each root and each table below it, old-style children included. Left out is what a reading of the root
+# passes over too: other sessions' temporary children, and partitions that are being detached.
 LEAVES = (
     _TABLES
     + """, tree AS (
   SELECT oid AS root, oid, 0::oid AS parent FROM roots
-  UNION SELECT t.root, i.inhrelid, i.inhparent FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.oid
+  UNION SELECT t.root, i.inhrelid, i.inhparent FROM tree AS t
+  JOIN pg_inherits AS i ON i.inhparent = t.oid AND NOT i.inhdetachpending
+), members AS (
+  SELECT root, oid, array_agg(parent::bigint ORDER BY parent) AS parents FROM tree GROUP BY root, oid
 )
-SELECT t.root, t.oid, t.parent, c.relkind::text, coalesce(am.amname = 'heap', true),
-  c.reltuples, c.relpages::bigint * current_setting('block_size')::int,
-  pg_relation_filenode(c.oid), md5(c.relpartbound::text), c.relrowsecurity, c.relforcerowsecurity,
-  pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid),
+SELECT t.root, t.oid, c.relkind::text, n.nspname, c.relname,
+  coalesce(am.amname = 'heap', true), p.partrelid IS NOT NULL,
+  has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'), row_security_active(c.oid),
+  c.reltuples, pg_stat_get_live_tuples(c.oid), c.relpages::bigint * current_setting('block_size')::int,
+  t.parents, pg_relation_filenode(c.oid), md5(c.relpartbound::text), c.relrowsecurity, c.relforcerowsecurity,
   (SELECT md5(string_agg(json_build_array(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation,
       a.attgenerated, a.attmissingval::text, md5(d.adbin::text))::text, ';' ORDER BY a.attnum))
     FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   (SELECT md5(string_agg(json_build_array(polname, polcmd, polpermissive, polroles, polqual::text)::text, ';'
-    ORDER BY oid)) FROM pg_policy WHERE polrelid = c.oid)
-FROM tree AS t JOIN pg_class AS c ON c.oid = t.oid LEFT JOIN pg_am AS am ON am.oid = c.relam
-ORDER BY t.root, t.oid, t.parent
+    ORDER BY oid)) FROM pg_policy WHERE polrelid = c.oid),
+  pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid)
+FROM members AS t JOIN pg_class AS c ON c.oid = t.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_am AS am ON am.oid = c.relam LEFT JOIN pg_partitioned_table AS p ON p.partdefid = c.oid
+WHERE c.relpersistence <> 't'
+ORDER BY t.root, t.oid
 """
 )
 
@@ -131,18 +140,6 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """One table of a tree. `token` is all of it that tells a change."""
-
-    root: int
-    kind: str
-    is_heap: bool
-    rows: float
-    bytes: int
-    token: tuple[object, ...]
-
-
-@dataclass(frozen=True)
 class Root:
     """One table or view as a user sees it, with everything about it but its leaves."""
 
@@ -157,10 +154,31 @@ class Root:
 
 def leaves_by_root(rows: Iterable[Sequence[Any]]) -> Mapping[int, list[Leaf]]:
     leaves: dict[int, list[Leaf]] = {}
-    for root, oid, parent, kind, is_heap, tuples, size, *rest in rows:
-        leaf = Leaf(root, kind, is_heap, tuples, size, (oid, parent, kind, *rest))
-        leaves.setdefault(root, []).append(leaf)
+    for row in rows:
+        leaves.setdefault(row[0], []).append(_leaf(*row))
     return leaves
+
+
+def _leaf(
+    root: int,
+    oid: int,
+    kind: str,
+    schema: str,
+    name: str,
+    is_heap: bool,
+    is_default: bool,
+    is_in_reach: bool | None,
+    is_granted: bool | None,
+    is_policed: bool | None,
+    analysed: float,
+    live: int,
+    size: int,
+    *told: Any,
+) -> Leaf:
+    # Without ANALYZE the counters tell, unless they have never counted or have lost it in a crash.
+    rows = int(analysed) if analysed >= 0 else live if live or any(told[-3:]) else None
+    may = bool(is_in_reach), bool(is_granted), bool(is_policed)
+    return Leaf(root, oid, kind, schema, name, is_heap, is_default, *may, rows, size, (oid, kind, *told))
 
 
 def roots(warehouse: str, rows: Iterable[Sequence[Any]]) -> list[Root]:
@@ -190,16 +208,19 @@ def _root(warehouse: str, rows: list[Sequence[Any]]) -> Root:
 
 def snapshot(facts: Facts, root: Root, leaves: Sequence[Leaf]) -> Snapshot:
     doubt = facts.doubt() or _doubt(facts, root, leaves)
+    token, manifest = (None, None) if doubt else _tokens(facts, root, leaves)
     return Snapshot(
         table=root.table,
         columns=root.columns,
-        token=None if doubt else _token(facts, root, leaves),
+        token=token,
         confidence=Confidence.NONE if doubt else Confidence.EXACT,
         doubt=doubt,
         rows_estimate=_rows_estimate(leaves),
         bytes_estimate=sum(leaf.bytes for leaf in leaves) or None,
         is_view=any(leaf.kind == "v" for leaf in leaves[:1]),
         verified_as_of=None if doubt else facts.verified_as_of,
+        manifest=manifest,
+        is_sampleable=bool(leaves) and all(leaf.kind in ("r", "p", "m") and leaf.is_heap for leaf in leaves),
     )
 
 
@@ -220,13 +241,22 @@ def _doubt(facts: Facts, root: Root, leaves: Sequence[Leaf]) -> str | None:
     return None
 
 
-def _token(facts: Facts, root: Root, leaves: Sequence[Leaf]) -> str:
-    parts = [facts.parts(), root.rows_hidden, facts.user_types if root.has_user_types else None]
-    text = json.dumps([*parts, [leaf.token for leaf in leaves]], separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _tokens(facts: Facts, root: Root, leaves: Sequence[Leaf]) -> tuple[str, Manifest | None]:
+    """The table's token, equal if and only if its frame and all its partitions are; and these, if there are several."""
+    types = facts.user_types if root.has_user_types else None
+    frame = digest([facts.parts(), root.rows_hidden, types, [leaf.token for leaf in leaves if not leaf.holds_rows]])
+    divided = division(root, leaves)
+    if len(divided.leaves) < 2:
+        return digest([frame, [leaf.token for leaf in divided.leaves]]), None
+    tokens = [[key, part.token] for key, part in divided.parts.items()]
+    return digest([frame, tokens]), divided.manifest(frame)
+
+
+def division(root: Root, leaves: Sequence[Leaf]) -> Division:
+    return Division(root.table, tuple(leaf for leaf in leaves if leaf.holds_rows), root.rows_hidden)
 
 
 def _rows_estimate(leaves: Sequence[Leaf]) -> int | None:
-    counted = [leaf.rows for leaf in leaves if leaf.kind in ("r", "m", "f")]
-    # -1 is "never counted"; a sum without that table would be an estimate of something else.
-    return int(sum(counted)) if counted and min(counted) >= 0 else None
+    """An untouched partition beside others is empty; a table of which nothing was ever counted is unknown."""
+    counted = [leaf.rows for leaf in leaves if leaf.holds_rows and leaf.rows is not None]
+    return sum(counted) if counted else None
