@@ -1,4 +1,4 @@
-"""Carries out a plan: claim, read, save. Alone knows the order.
+"""Carries out a plan. Alone knows the order: look, plan, claim, read, merge, save, publish.
 
 What one table's run produced is saved in one transaction, together with the snapshot it was read at. A process that
 dies before it leaves the old truth and a claim that its successor takes over; after it, the new truth stands.
@@ -9,87 +9,41 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from profilemesh.config.model import Config
-from profilemesh.errors import (
-    ProfileMeshError,
-    ScanCancelled,
-    StorageError,
-    SummariesIncompatible,
-    WarehouseBusy,
-    WarehouseUnreachable,
-)
-from profilemesh.events import EventType, Occurrence
-from profilemesh.planning import Action, Decision, Plan, PlannedTable, Reason, make_plan
-from profilemesh.profiling import Profile, Scope, profile
-from profilemesh.profiling.metrics import CATALOGUE
-from profilemesh.profiling.results import column_metrics, encoded
-from profilemesh.profiling.summary import shifts_of
-from profilemesh.storage import Storage, events, runs, states, summaries
+from profilemesh.errors import StorageError
+from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
+from profilemesh.planning.snapshots import Catalogue
+from profilemesh.storage import Storage, decisions, runs, states, steering, ticks
 from profilemesh.storage.claims import new_holder, retire
-from profilemesh.storage.models import Run
-from profilemesh.storage.runs import Metric
+from profilemesh.storage.models import Tick
 from profilemesh.tables import TableRef
-from profilemesh.warehouses import connected, open_warehouse, read_catalogue
-from profilemesh.warehouses.base import Scan, SentStatement, Warehouse
+from profilemesh.turn import CLAIM_TERM, Clock, Listener, Outcome, Silence, Turn, give_up
+from profilemesh.warehouses import open_warehouse, probed, read_catalogue
+from profilemesh.warehouses.base import Scan, Warehouse
+
+__all__ = ["Clock", "Listener", "Outcome", "Report", "Silence", "look", "opened", "run_plan", "utc_now"]
 
 log = logging.getLogger(__name__)
 
-CLAIM_TERM = timedelta(seconds=60)
-"""A claim that its holder has not renewed for this long is free. It is renewed every third of it."""
 STOP_SECONDS = 5.0
 """How long a stop waits for the running statements to end before it leaves them to themselves."""
-REVEALING = tuple(metric.name for metric in CATALOGUE if metric.reveals)
-"""Metrics that show values: those of a column that has become sensitive are forgotten, in old runs too."""
-SHOWN_SQL = 20_000
-"""Characters of a statement that are kept with the run."""
-
-Clock = Callable[[], datetime]
+MIND_SECONDS = 1.0
+"""How often progress is written down and requests to stop are looked for while tables are read."""
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class Listener(Protocol):
-    """Hears of progress, from several threads."""
-
-    def started(self, decision: Decision) -> None: ...
-    def read(self, table: TableRef, rows: int) -> None: ...
-    def ended(self, outcome: Outcome) -> None: ...
-
-
-class Silence:
-    """A listener that does nothing."""
-
-    def started(self, decision: Decision) -> None: ...
-    def read(self, table: TableRef, rows: int) -> None: ...
-    def ended(self, outcome: Outcome) -> None: ...
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one table's turn ended: `success`, `failed` or `deferred`. `error` says why in the last two cases."""
-
-    table: TableRef
-    status: str
-    run_id: str | None = None
-    rows: int | None = None
-    seconds: float = 0.0
-    error: str | None = None
-    column_errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,7 +86,24 @@ def look(
     catalogue = read_catalogue(config, warehouses)
     with storage.read() as session:
         remembered = states.latest_states(session)
+    probes = wanted_probes(config, catalogue, remembered, now, only=only, force=force)
+    catalogue = probed(catalogue, probes, warehouses)
+    moved = _moved(catalogue, remembered)
+    if moved:
+        with storage.read() as session:
+            remembered = states.with_manifests(session, remembered, moved)
     return make_plan(config, catalogue, remembered, now, only=only, force=force)
+
+
+def _moved(catalogue: Catalogue, remembered: Mapping[TableRef, State]) -> list[TableRef]:
+    """The tables with partitions whose token is another: only of these the partitions are looked at one by one."""
+    return [
+        table
+        for table, snapshot in catalogue.snapshots.items()
+        if snapshot.partitions is not None
+        and table in remembered
+        and (snapshot.token is None or snapshot.token != remembered[table].token)
+    ]
 
 
 def run_plan(
@@ -143,17 +114,26 @@ def run_plan(
     *,
     clock: Clock = utc_now,
     listener: Listener | None = None,
+    asked_by: str = "command",
 ) -> Report:
     """Carry out every decision of the plan; one table's failure never stops the others.
 
-    Raises StorageError when the decisions cannot be stored; an interrupt (Ctrl-C) cancels the running scans, stores
-    them as failed and is raised again.
+    `asked_by` is kept with the tick: command, schedule or hand. Raises StorageError when the decisions cannot be
+    stored; an interrupt (Ctrl-C) cancels the running scans, stores them as failed and is raised again.
     """
     _bury_the_dead(storage, clock)
+    work = Work(plan, config, storage, warehouses, clock, listener or Silence())
     with storage.begin() as session:
-        states.record_decisions(session, plan.decisions, plan.made_at)
-    work = _Work(plan, config, storage, warehouses, clock, listener or Silence())
-    return Report(plan, work.carry_out())
+        ticks.bury(session)
+        decisions.record(session, plan.plan_id, plan.decisions, plan.made_at)
+        ticks.begin(session, work.tick(asked_by))
+    status = "interrupted"
+    try:
+        outcomes = work.carry_out()
+        status = "failed" if any(outcome.status == "failed" for outcome in outcomes) else "done"
+    finally:
+        work.end_tick(status)
+    return Report(plan, outcomes)
 
 
 def _bury_the_dead(storage: Storage, clock: Clock) -> None:
@@ -164,19 +144,11 @@ def _bury_the_dead(storage: Storage, clock: Clock) -> None:
     for table in suspects:
         with storage.begin() as session:
             if states.claim(session, table, holder, utc_now(), CLAIM_TERM):
-                _give_up(session, table, clock())
+                give_up(session, table, clock())
                 states.release(session, table, holder)
 
 
-def _give_up(session: Session, table: TableRef, at: datetime) -> None:
-    """Mark a table's unfinished runs as interrupted; only for the holder of its claim."""
-    details = {"error": runs.INTERRUPTED}
-    for run_id in runs.running(session, table):
-        events.save_event(session, Occurrence(EventType.PROFILING_FAILED, table, at, run_id, details))
-    runs.interrupted(session, table)
-
-
-class _Work:
+class Work:
     """A plan being carried out: the turns in progress, the claims it holds, the scans that are open."""
 
     def __init__(
@@ -190,18 +162,45 @@ class _Work:
     ) -> None:
         self.plan, self.config, self.storage = plan, config, storage
         self.warehouses, self.clock, self.listener = warehouses, clock, listener
-        self.holder = new_holder()
+        self.holder, self.tick_id = new_holder(), str(uuid.uuid4())
+        self.cancelled: set[TableRef] = set()
+        self.rows: dict[TableRef, int] = {}
+        self.ended: list[Outcome] = []
         self.scans: dict[TableRef, Scan] = {}
         self.turns: dict[Future[Outcome], TableRef] = {}
         self.stopping = threading.Event()
         self.unreachable: dict[str, str] = {}
         self.is_unsettled = False
 
+    @staticmethod
+    def wall_clock() -> datetime:
+        """The time by which claims are told, whatever time a profile is made for."""
+        return utc_now()
+
+    def tick(self, asked_by: str) -> Tick:
+        now = utc_now()
+        return Tick(
+            tick_id=self.tick_id,
+            plan_id=self.plan.plan_id,
+            asked_by=asked_by,
+            holder=self.holder,
+            status="running",
+            started_at=now,
+            seen_at=now,
+            tables_known=len(self.plan.decisions),
+            tables_to_read=len(self.plan.to_read),
+        )
+
+    def heard(self, table: TableRef, rows: int) -> None:
+        """A scan has read so many rows."""
+        self.rows[table] = rows
+        self.listener.read(table, rows)
+
     def carry_out(self) -> tuple[Outcome, ...]:
         if not self.plan.to_read:
             return ()
         pool = ThreadPoolExecutor(self.config.execution.max_workers, "profilemesh")
-        with self._renewing():
+        with self._minding():
             try:
                 self._take_turns(pool)
             except BaseException:
@@ -233,9 +232,9 @@ class _Work:
         busy = Counter(self.turns[turn].warehouse for turn in running)
         if len(running) == self.config.execution.max_workers:
             return None
-        for name, decisions in waiting.items():
-            if decisions and busy[name] < _limit(self.config, self.warehouses[name]):
-                return decisions.popleft()
+        for name, queued in waiting.items():
+            if queued and busy[name] < _limit(self.config, self.warehouses[name]):
+                return queued.popleft()
         return None
 
     def _stop(self) -> None:
@@ -251,22 +250,27 @@ class _Work:
         try:
             with self.storage.begin() as session:
                 if states.renew(session, table, self.holder, utc_now(), CLAIM_TERM):
-                    _give_up(session, table, self.clock())
+                    give_up(session, table, self.clock())
                     states.release(session, table, self.holder)
         except (StorageError, SQLAlchemyError) as error:
             self.is_unsettled = True
             log.warning("the run of %s could not be closed: %s", table, error)
 
     @contextmanager
-    def _renewing(self) -> Iterator[None]:
-        """A thread of its own keeps the claims alive however long a scan takes."""
+    def _minding(self) -> Iterator[None]:
+        """A thread of its own keeps the claims alive however long a scan takes, tells the progress, and hears who
+        wants a scan to stop."""
         ended = threading.Event()
 
-        def renew() -> None:
-            while not ended.wait(CLAIM_TERM.total_seconds() / 3):
-                self._renew()
+        def mind() -> None:
+            renewed = time.monotonic()
+            while not ended.wait(MIND_SECONDS):
+                self._tell()
+                if time.monotonic() - renewed >= CLAIM_TERM.total_seconds() / 3:
+                    self._renew()
+                    renewed = time.monotonic()
 
-        thread = threading.Thread(target=renew, name="profilemesh-claims", daemon=True)
+        thread = threading.Thread(target=mind, name="profilemesh-claims", daemon=True)
         thread.start()
         try:
             yield
@@ -290,10 +294,41 @@ class _Work:
                 log.warning("the claim on %s was lost to another process; its scan is stopped", table)
                 scan.cancel()
 
+    def _tell(self) -> None:
+        """Write the progress down, and stop the scans that somebody asks to stop."""
+        try:
+            with self.storage.begin() as session:
+                ticks.progress(session, self.tick_id, **self._progress())
+                self.cancelled |= steering.cancel_requests(session, self.holder)
+        except (StorageError, SQLAlchemyError) as error:
+            log.warning("the progress could not be stored: %s", error)
+        for table in self.cancelled & self.scans.keys():
+            scan = self.scans.get(table)
+            if scan is not None:
+                scan.cancel()
+
+    def _progress(self) -> dict[str, Any]:
+        ended = list(self.ended)
+        reading = {table: self.rows.get(table, 0) for table in list(self.scans)}
+        return {
+            "tables_done": len(ended),
+            "tables_failed": sum(outcome.status == "failed" for outcome in ended),
+            "rows_read": sum(outcome.rows_read or 0 for outcome in ended) + sum(reading.values()),
+            "current": [{"table": str(table), "rows": rows} for table, rows in sorted(reading.items())],
+        }
+
+    def end_tick(self, status: str) -> None:
+        try:
+            with self.storage.begin() as session:
+                ticks.end(session, self.tick_id, status, **self._progress() | {"current": None})
+        except (StorageError, SQLAlchemyError) as error:
+            log.warning("the end of the tick could not be stored: %s", error)
+
     def _turn(self, decision: Decision) -> Outcome:
         """One table's turn, whatever happens in it."""
         self.listener.started(decision)
-        outcome = _Turn(self, decision, self.plan.reading[decision.table]).take()
+        outcome = Turn(self, decision, self.plan.reading[decision.table]).take()
+        self.ended.append(outcome)
         self.listener.ended(outcome)
         return outcome
 
@@ -301,198 +336,3 @@ class _Work:
 def _limit(config: Config, warehouse: Warehouse) -> int:
     limits = config.execution.warehouse_limits
     return limits.get(warehouse.name) or limits.get(warehouse.type) or config.execution.max_workers
-
-
-class _Turn:
-    """One table: claimed, read, saved."""
-
-    def __init__(self, work: _Work, decision: Decision, planned: PlannedTable) -> None:
-        self.work, self.decision, self.planned = work, decision, planned
-        self.table, self.storage = decision.table, work.storage
-        self.warehouse = work.warehouses[self.table.warehouse]
-        self.run = self._new_run()
-        self.began_at = time.monotonic()
-        self.is_claimed = False
-
-    def take(self) -> Outcome:
-        silent = self.work.unreachable.get(self.table.warehouse)
-        if silent is not None:
-            return self._put_off(Reason.WAREHOUSE_UNREACHABLE, silent)
-        try:
-            with self._opened() as scan:
-                return self._with(scan)
-        except Exception as error:  # noqa: BLE001 - one table's failure is recorded and never stops the others
-            return self._ended_by(error)
-        finally:
-            self.work.scans.pop(self.table, None)
-
-    def _opened(self) -> Scan:
-        self._heed_stop()
-        try:
-            return connected(lambda: self.warehouse.open_scan(self.table), self.work.config.retry, self._pause)
-        except WarehouseUnreachable as error:
-            # The other tables of this warehouse do not wait for as long again, each.
-            self.work.unreachable[self.table.warehouse] = str(error)
-            raise
-
-    def _pause(self, seconds: float) -> None:
-        self.work.stopping.wait(seconds)
-        self._heed_stop()
-
-    def _ended_by(self, error: Exception) -> Outcome:
-        if isinstance(error, WarehouseBusy):
-            return self._put_off(Reason.WAREHOUSE_BUSY, str(error))
-        if isinstance(error, ScanCancelled) and not self.is_claimed:
-            return self._deferred(str(error))
-        return self._failed(error)
-
-    def _with(self, scan: Scan) -> Outcome:
-        self._heed_stop()
-        obstacle = self._begin()
-        if obstacle is not None:
-            return self._deferred(obstacle)
-        self.work.scans[self.table] = scan
-        self._heed_stop()
-        found = profile(self.warehouse, scan, self._scope(), lambda rows: self.work.listener.read(self.table, rows))
-        self._save(found, scan.statements)
-        return Outcome(
-            self.table, "success", self.run.run_id, found.summary.rows, self._seconds(), column_errors=found.errors
-        )
-
-    def _heed_stop(self) -> None:
-        if self.work.stopping.is_set():
-            raise ScanCancelled(f"{self.table}: stopped by hand")
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self.began_at
-
-    def _new_run(self) -> Run:
-        started = self.work.clock()
-        return Run(
-            run_id=str(uuid.uuid4()),
-            warehouse=self.table.warehouse,
-            warehouse_type=self.warehouse.type,
-            schema_name=self.table.schema,
-            dataset_name=self.table.name,
-            environment=self.work.config.environment,
-            profiled_at=started,
-            started_at=started,
-            action=self.decision.action.value,
-            reason=self.decision.reason.value,
-            plan_id=self.work.plan.plan_id,
-            strategy=self.warehouse.strategy,
-            has_drift=False,
-        )
-
-    def _begin(self) -> str | None:
-        """Claim the table, close what a dead predecessor left open, and note that this run has begun; or why not."""
-        with self.storage.begin() as session:
-            if not states.claim(session, self.table, self.work.holder, utc_now(), CLAIM_TERM):
-                return "another process is working on this table"
-            if states.last_profiled_at(session, self.table) != self.planned.profiled_before:
-                states.release(session, self.table, self.work.holder)
-                return "another process has profiled this table since the plan was made"
-            _give_up(session, self.table, self.work.clock())
-            runs.start_run(session, self.run)
-            self._publish(session, EventType.PROFILING_STARTED)
-        self.is_claimed = True
-        return None
-
-    def _scope(self) -> Scope:
-        with self.storage.read() as session:
-            payload = summaries.latest(session, self.table)
-        shifts = {}
-        # A summary that cannot be read any more costs digits in merged variances, never the run.
-        with suppress(SummariesIncompatible):
-            shifts = shifts_of(payload) if payload else {}
-        return Scope(self.table, self.planned.columns, self.planned.sensitive, shifts)
-
-    def _save(self, found: Profile, statements: list[SentStatement]) -> None:
-        """Everything this run produced, and the snapshot it was read at, in one transaction."""
-        run, snapshot = self.run, self.decision.snapshot
-        assert snapshot is not None
-        run.scope, run.scope_detail = "full", self._scope_detail()
-        run.as_of = run.started_at
-        run.duration_seconds = self._seconds()
-        run.row_count = run.rows_scanned = found.summary.rows
-        run.column_count = len(snapshot.columns)
-        run.bytes_scanned = found.bytes_read
-        run.hash_family = found.summary.family
-        run.column_errors = dict(found.errors) or None
-        run.statements = [_shown(statement) for statement in statements]
-        with self.storage.begin() as session:
-            if self.planned.is_reshaped and self.planned.sensitive:
-                runs.forget_values(session, self.table, self.planned.sensitive, REVEALING)
-            runs.finish_run(session, run)
-            runs.save_results(session, run, self._metrics(found))
-            summaries.save(session, run.run_id, "", run.profiled_at, found.summary.to_bytes())
-            key = self.planned.profile_key
-            states.advance(session, self.table, self.work.holder, snapshot, run, profile_key=key)
-            self._publish(session, EventType.PROFILING_COMPLETED, rows=found.summary.rows)
-
-    def _scope_detail(self) -> dict[str, object] | None:
-        detail = {
-            "doubt": self.warehouse.hidden_rows_doubt(self.table),
-            "sensitive": sorted(self.planned.sensitive),
-        }
-        return {name: value for name, value in detail.items() if value} or None
-
-    def _metrics(self, found: Profile) -> list[Metric]:
-        settings = self.work.config.profiling
-        metrics = []
-        for name, summary in found.summary.columns.items():
-            values = column_metrics(
-                summary,
-                bins=settings.histogram_bins if settings.compute_histograms else 0,
-                listed=settings.max_distinct_values,
-                sensitive=name in self.planned.sensitive,
-                wanted=settings.metrics,
-            )
-            metrics += [Metric(name, metric, *encoded(value), summary.type) for metric, value in values.items()]
-        return metrics
-
-    def _put_off(self, reason: Reason, message: str) -> Outcome:
-        """Nothing is kept of what was read; the table waits for the next tick."""
-        decision = Decision(self.table, Action.DEFER, reason, {"message": message})
-        try:
-            with self.storage.begin() as session:
-                if self.is_claimed:
-                    runs.withdraw_run(session, self.run)
-                    states.release(session, self.table, self.work.holder)
-                states.record_decisions(session, [decision], self.work.clock())
-        except (StorageError, SQLAlchemyError) as error:
-            return self._failed(error)
-        return self._deferred(message)
-
-    def _deferred(self, message: str) -> Outcome:
-        return Outcome(self.table, "deferred", seconds=self._seconds(), error=message)
-
-    def _failed(self, error: Exception) -> Outcome:
-        is_ours = isinstance(error, ProfileMeshError)
-        message = str(error) if is_ours else f"{type(error).__name__}: {error}"
-        try:
-            self._store_failure(message, None if is_ours else traceback.format_exc())
-        except (StorageError, SQLAlchemyError) as second:
-            self.work.is_unsettled = True
-            if str(second) != message:
-                message = f"{message}; and this failure could not be stored: {second}"
-        return Outcome(self.table, "failed", self.run.run_id, seconds=self._seconds(), error=message)
-
-    def _store_failure(self, message: str, trace: str | None) -> None:
-        self.run.duration_seconds = self._seconds()
-        with self.storage.begin() as session:
-            if not self.is_claimed:
-                runs.start_run(session, self.run)
-            runs.fail_run(session, self.run, message, trace)
-            states.release(session, self.table, self.work.holder)
-            self._publish(session, EventType.PROFILING_FAILED, error=message)
-
-    def _publish(self, session: Session, event: EventType, **details: object) -> None:
-        events.save_event(session, Occurrence(event, self.table, self.work.clock(), self.run.run_id, details))
-
-
-def _shown(statement: SentStatement) -> dict[str, object]:
-    shown = asdict(statement)
-    if len(statement.sql) > SHOWN_SQL:
-        shown["sql"] = f"{statement.sql[:SHOWN_SQL]} ... ({len(statement.sql)} characters)"
-    return shown

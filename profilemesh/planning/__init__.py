@@ -16,10 +16,10 @@ from profilemesh.planning.decisions import Action, Case, Decision, Reason, State
 from profilemesh.planning.division import Division, division
 from profilemesh.planning.intervals import interval_minutes, priority_minutes, staleness
 from profilemesh.planning.selection import TableSettings, Unmatched, missing_tables, settings_for, unmatched_columns
-from profilemesh.planning.snapshots import Catalogue, KeptManifest, Probe, Snapshot, Trouble
+from profilemesh.planning.snapshots import Catalogue, Confidence, KeptManifest, Probe, Snapshot, Trouble
 from profilemesh.tables import Column, TableRef
 
-__all__ = ["Action", "Decision", "Missing", "Plan", "Reason", "State", "make_plan", "wanted_probes"]
+__all__ = ["Action", "Decision", "Missing", "Plan", "PlannedTable", "Reason", "State", "make_plan", "wanted_probes"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Missing:
 class PlannedTable:
     """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled;
     `is_reshaped` says that its settings are others since. `division` tells the partitions apart, if there are any,
-    `kept` what is remembered of them."""
+    `kept` what is remembered of them, `probe` what to ask again after a reading in parts. `confidence` is how far an
+    equal token will prove the new profile true. A table that starts afresh has nothing in common with its past."""
 
     columns: tuple[Column, ...]
     sensitive: frozenset[str]
@@ -44,6 +45,7 @@ class PlannedTable:
     division: Division | None = None
     kept: KeptManifest | None = None
     probe: Probe | None = None
+    confidence: Confidence = Confidence.EXACT
     starts_afresh: bool = False
 
 
@@ -190,12 +192,28 @@ def _planned(config: Config, case: Case, decision: Decision) -> PlannedTable:
     before = state.last_profiled_at if state else None
     is_reshaped = state is not None and state.profile_key != case.profile_key
     kept = state.manifest if state else None
-    starts_afresh = decision.reason is Reason.REAPPEARED or (state is not None and state.vanished_at is not None)
     divided = division(decision, kept, config.incremental) if config.incremental.enabled else None
-    probe = _probe(config, case)
     return PlannedTable(
-        settings.columns, settings.sensitive, case.profile_key, before, is_reshaped, divided, kept, probe, starts_afresh
+        settings.columns,
+        settings.sensitive,
+        case.profile_key,
+        before,
+        is_reshaped,
+        divided,
+        kept,
+        _probe(config, case),
+        _confidence(case, decision),
+        starts_afresh=state is not None and state.vanished_at is not None,
     )
+
+
+def _confidence(case: Case, decision: Decision) -> Confidence:
+    """A profile of all rows is the truth of its snapshot; a merged one as far as all that vouched for its parts."""
+    manifest = case.snapshot.partitions
+    if decision.action is not Action.PARTIAL or case.state is None or manifest is None:
+        return Confidence.EXACT
+    vouched = {case.state.confidence, manifest.confidence}
+    return Confidence.EXACT if vouched == {Confidence.EXACT} else Confidence.HEURISTIC
 
 
 def profile_key(config: Config, settings: TableSettings, hash_family: str) -> str:

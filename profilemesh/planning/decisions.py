@@ -74,7 +74,7 @@ _MEANINGS = {
     Reason.SCHEMA_CHANGED: "its columns changed",
     Reason.INCREMENTAL_OFF: "change detection is off (incremental.enabled)",
     Reason.SNAPSHOT_MATCH: "proved unchanged",
-    Reason.FRESH_WITHIN_INTERVAL: "profiled less than its interval ago; whether it changed is left open",
+    Reason.FRESH_WITHIN_INTERVAL: "not due: read less than its interval ago",
     Reason.DETECTOR_FAILED: "it could not be probed for changes",
     Reason.UNKNOWN_STATE: "nothing proves it unchanged",
     Reason.RECONCILE_DUE: "its merged profile is due to be compared with all of it",
@@ -293,8 +293,11 @@ def _is_fresh(case: Case) -> bool:
 
 
 def _fresh(case: Case) -> Decision:
-    assert case.due_at is not None
-    return case.decision(Action.SKIP, Reason.FRESH_WITHIN_INTERVAL, due_at=case.due_at.isoformat())
+    assert case.due_at is not None and case.state is not None
+    token, before = case.snapshot.token, case.state.token
+    has_changed = _is_exact(case.snapshot) and not case.snapshot.is_coarse and before is not None and token != before
+    data = "changed" if has_changed else "left open"
+    return case.decision(Action.SKIP, Reason.FRESH_WITHIN_INTERVAL, due_at=case.due_at.isoformat(), data=data)
 
 
 def _is_reconcile_due(case: Case) -> bool:
@@ -336,6 +339,8 @@ def _by_change(case: Case) -> Decision:
         return case.decision_by_token(Action.FULL, Reason.SNAPSHOT_CHANGED)
     if before.frame != after.frame:
         return case.decision_by_token(Action.FULL, Reason.SNAPSHOT_CHANGED, partitions="divided in another way")
+    if not after.parts:
+        return case.decision_by_token(Action.FULL, Reason.SNAPSHOT_CHANGED, partitions="none are left")
     change = difference(before, after)
     told: dict[str, Any] = {
         "added": [after.parts[key].name for key in change.added],

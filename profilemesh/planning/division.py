@@ -42,7 +42,7 @@ def division(decision: Decision, kept: KeptManifest | None, incremental: Increme
         folded = tuple(part for part in kept.apart if part in manifest.parts and part not in own)
         read = decision.change.to_read
         return Division(manifest, read, None, tuple(part for part in folded if part not in read), key)
-    if decision.action is not Action.FULL:
+    if decision.action is not Action.FULL or not (manifest.parts or manifest.key):
         return None
     closed = tuple(part for part in manifest.parts if part not in own)
     if not manifest.key:

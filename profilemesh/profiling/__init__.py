@@ -12,7 +12,7 @@ from profilemesh.profiling.stream import Progress, Stream
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.warehouses.base import Scan, Warehouse
 
-__all__ = ["Profile", "Scope", "profile"]
+__all__ = ["Profile", "Progress", "Scope", "profile"]
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from typing import TypeVar
 
 from profilemesh.config.model import Config, ExecutionConfig, RetryConfig, WarehouseConfig
 from profilemesh.errors import WarehouseBusy, WarehouseError, WarehouseUnreachable
-from profilemesh.planning.snapshots import Catalogue, Snapshot, Trouble
+from profilemesh.planning.snapshots import Catalogue, Probe, Probed, Snapshot, Trouble
+from profilemesh.tables import TableRef
 from profilemesh.warehouses.base import Misconfigured, Warehouse
 from profilemesh.warehouses.unbuilt import UnbuiltWarehouse
 
-__all__ = ["connected", "open_warehouse", "read_catalogue"]
+__all__ = ["connected", "open_warehouse", "probed", "read_catalogue"]
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,29 @@ def read_catalogue(config: Config, open_warehouses: Mapping[str, Warehouse]) -> 
     )
 
 
+def probed(
+    catalogue: Catalogue, wanted: Mapping[TableRef, Probe], open_warehouses: Mapping[str, Warehouse]
+) -> Catalogue:
+    """The catalogue with the answers to these probes; a warehouse that cannot be asked any more is in trouble."""
+    snapshots, troubles = dict(catalogue.snapshots), dict(catalogue.troubles)
+    for name in sorted({table.warehouse for table in wanted}):
+        own = {table: probe for table, probe in wanted.items() if table.warehouse == name}
+        found = _asked(open_warehouses[name], own)
+        if isinstance(found, Trouble):
+            troubles[name] = found
+            snapshots = {table: each for table, each in snapshots.items() if table.warehouse != name}
+        else:
+            snapshots |= {table: replace(snapshots[table], probed=answer) for table, answer in found.items()}
+    return replace(catalogue, snapshots=snapshots, troubles=troubles)
+
+
+def _asked(warehouse: Warehouse, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed] | Trouble:
+    try:
+        return warehouse.probe(wanted)
+    except WarehouseError as error:
+        return _trouble(error)
+
+
 def connected(connect: Callable[[], T], retry: RetryConfig, pause: Callable[[float], object] = time.sleep) -> T:
     """What `connect` returns; a warehouse that cannot be reached is tried again, as often as `retry` says.
 
@@ -88,13 +113,15 @@ def connected(connect: Callable[[], T], retry: RetryConfig, pause: Callable[[flo
 def _look(warehouse: Warehouse, retry: RetryConfig) -> tuple[Snapshot, ...] | Trouble:
     try:
         return connected(warehouse.catalogue, retry)
-    except WarehouseBusy as error:
-        return Trouble("warehouse_busy", str(error))
     except WarehouseError as error:
-        return Trouble("warehouse_unreachable", str(error))
+        return _trouble(error)
     except Exception as error:  # noqa: BLE001 - one warehouse's oddity, a bug of ours included, never stops the others
         log.exception("warehouse %s could not be looked at", warehouse.name)
         return Trouble("warehouse_unreachable", f"warehouse {warehouse.name}: {type(error).__name__}: {error}")
+
+
+def _trouble(error: WarehouseError) -> Trouble:
+    return Trouble("warehouse_busy" if isinstance(error, WarehouseBusy) else "warehouse_unreachable", str(error))
 
 
 def _pauses(retry: RetryConfig) -> Iterator[float]:

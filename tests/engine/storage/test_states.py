@@ -10,7 +10,7 @@ from sqlalchemy import event
 from profilemesh.errors import StorageError
 from profilemesh.planning.decisions import Action, Decision, Reason, State
 from profilemesh.planning.snapshots import Confidence, Snapshot
-from profilemesh.storage import Storage, runs, states, summaries
+from profilemesh.storage import Storage, decisions, runs, states, summaries
 from profilemesh.storage.models import Run, Summary, TableState
 from profilemesh.tables import Column, Kind, TableRef
 
@@ -44,7 +44,7 @@ def kept(storage: Storage) -> TableState:
 
 def decide(storage: Storage, action: Action, reason: Reason, at: datetime, **evidence: Any) -> None:
     with storage.begin() as session:
-        states.record_decisions(session, [Decision(TABLE, action, reason, evidence)], at)
+        decisions.record(session, "plan 1", [Decision(TABLE, action, reason, evidence)], at)
 
 
 def test_advance_remembers_the_snapshot_and_frees_the_claim(storage: Storage) -> None:
@@ -121,7 +121,7 @@ def test_unchanged_is_proved_only_up_to_what_the_token_knows(
     snapshot = Snapshot(TABLE, (), "token 1", verified_as_of=LATER - lag)
     with storage.begin() as session:
         decision = Decision(TABLE, Action.SKIP, Reason.SNAPSHOT_MATCH, {}, snapshot)
-        states.record_decisions(session, [decision], LATER)
+        decisions.record(session, "plan 1", [decision], LATER)
     assert kept(storage).last_verified_at == verified
 
 
@@ -139,7 +139,7 @@ def test_decisions_take_one_statement_per_500_tables(storage: Storage) -> None:
     event.listen(storage.engine, "before_cursor_execute", lambda c, cursor, sql, *rest: sent.append(sql))
     for at in (NOW, LATER):
         with storage.begin() as session:
-            states.record_decisions(session, decisions, at)
+            decisions.record(session, "plan 1", decisions, at)
     assert len([sql for sql in sent if sql.startswith("INSERT")]) == 6
     assert not [sql for sql in sent if sql.startswith(("UPDATE", "SELECT"))]
     with storage.read() as session:
@@ -148,6 +148,6 @@ def test_decisions_take_one_statement_per_500_tables(storage: Storage) -> None:
 
 def test_no_decisions_are_no_statement(storage: Storage) -> None:
     with storage.begin() as session:
-        states.record_decisions(session, [], NOW)
+        decisions.record(session, "plan 1", [], NOW)
     with storage.read() as session:
         assert states.latest_states(session) == {}
