@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from profilemesh.events import Occurrence
 from profilemesh.storage.models import Event, clean_json
+from profilemesh.storage.writes import insert
 
 _NAMESPACE = uuid.UUID("5c5b6d0e-6f0b-4f0e-9a43-2c1f4a9a7d11")
-_EVENTS_PER_STATEMENT = 500
 
 
 def save_event(session: Session, occurrence: Occurrence) -> None:
@@ -25,13 +22,10 @@ def save_event(session: Session, occurrence: Occurrence) -> None:
 
 
 def save_events(session: Session, occurrences: Sequence[Occurrence]) -> None:
-    """Store many events, one statement per 500."""
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    table = cast(sa.Table, Event.__table__)
-    rows = iter([_row(occurrence) for occurrence in occurrences])
-    while chunk := list(islice(rows, _EVENTS_PER_STATEMENT)):
-        session.execute(insert(table).values(chunk).on_conflict_do_nothing(index_elements=["event_id"]))
+    """Store many events in one executemany."""
+    if occurrences:
+        statement = insert(session, Event).on_conflict_do_nothing(index_elements=["event_id"])
+        session.execute(statement, [_row(occurrence) for occurrence in occurrences])
 
 
 def _row(occurrence: Occurrence) -> dict[str, Any]:

@@ -200,8 +200,9 @@ class TableState(Base):
 
     `snapshot_id`, `change_token`, `probe_token`, `manifest` and `last_profiled_at` move only in the transaction that
     stores the profile of that snapshot; a sample moves `sampled_token` and `sampled_at` alone. `confidence` tells how
-    far an equal token proves the stored profile true. `claimed_by` names the process that scans the table until
-    `claimed_until`. Steering by hand: `paused_at`, and `cancel_requested_at` while a scan is asked to stop.
+    far an equal token proves the stored profile true. `first_profiled_at` starts afresh when a table is back that was
+    gone. `decision_id` is the table's newest row of the decision log. `claimed_by` names the process that scans the
+    table until `claimed_until`. Steering by hand: `paused_at`, and `cancel_requested_at` while a scan is asked to stop.
     """
 
     __tablename__ = "profilemesh_table_state"
@@ -222,6 +223,7 @@ class TableState(Base):
     last_profiled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    first_profiled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_full_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     probe_token: Mapped[str | None] = mapped_column(CleanText)
     manifest: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
@@ -240,6 +242,11 @@ class TableState(Base):
     claimed_by: Mapped[str | None] = mapped_column(CleanText)
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     details: Mapped[str | None] = mapped_column("metadata", CleanText)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_table_state_claim", "claimed_by"),
+        sa.Index("ix_profilemesh_table_state_decision", "decision_id"),
+    )
 
 
 class Summary(Base):

@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
 from profilemesh.storage.models import Event, Result, Run, Summary, TableState
+from profilemesh.storage.states import is_state_of
+from profilemesh.storage.writes import count, hits_one
 from profilemesh.tables import TableRef
 
 INTERRUPTED = "interrupted: the process that ran it stopped before it finished"
@@ -60,7 +61,7 @@ def _close(session: Session, run: Run, status: str) -> None:
     columns = sa.inspect(Run).columns
     values = {column.name: getattr(run, column.key) for column in columns if not column.primary_key}
     same = sa.and_(Run.run_id == run.run_id, Run.dataset_name == run.dataset_name, Run.status == "running")
-    if not _hits_one(session, sa.update(Run).where(same).values(values)):
+    if not hits_one(session, sa.update(Run).where(same).values(values)):
         raise StorageError(f"run {run.run_id} of {table_of(run)} is not running any more; nothing of it was stored")
 
 
@@ -93,7 +94,7 @@ def withdraw_run(session: Session, run: Run) -> None:
     if run in session:
         session.expunge(run)
     unfinished = sa.and_(Run.run_id == run.run_id, Run.dataset_name == run.dataset_name, Run.status == "running")
-    if _count(session, sa.delete(Run).where(unfinished)):
+    if count(session, sa.delete(Run).where(unfinished)):
         session.execute(sa.delete(Event).where(Event.run_id == run.run_id))
 
 
@@ -124,7 +125,7 @@ def interrupted(session: Session, table: TableRef) -> int:
     Only for the holder of the table's claim, before it starts a run of its own: then nobody else runs it.
     """
     orphaned = sa.and_(_of_table(table), Run.status == "running")
-    return _count(session, sa.update(Run).where(orphaned).values(status="failed", error=INTERRUPTED))
+    return count(session, sa.update(Run).where(orphaned).values(status="failed", error=INTERRUPTED))
 
 
 def latest_runs(session: Session) -> dict[TableRef, Run]:
@@ -153,24 +154,17 @@ def latest_runs(session: Session) -> dict[TableRef, Run]:
 
 
 def forget_values(session: Session, table: TableRef, columns: Collection[str], metrics: Collection[str]) -> None:
-    """Delete these metrics of these columns from all runs of the table, and the summaries that hold their values."""
+    """Delete these metrics of these columns from all runs of the table, and the summaries that hold their values.
+
+    With the summaries of its partitions goes what is remembered of them: the next change is read in full.
+    """
     of_table = sa.select(Run.run_id).where(_of_table(table))
     same = sa.and_(Result.run_id.in_(of_table), Result.dataset_name == table.name, Result.schema_name == table.schema)
     told = sa.and_(same, Result.column_name.in_(columns), Result.metric_name.in_(metrics))
-    session.execute(sa.delete(Result).where(told).execution_options(synchronize_session=False))
-    held = sa.delete(Summary).where(Summary.run_id.in_(of_table))
-    session.execute(held.execution_options(synchronize_session=False))
+    count(session, sa.delete(Result).where(told))
+    count(session, sa.delete(Summary).where(Summary.run_id.in_(of_table)))
+    count(session, sa.update(TableState).where(is_state_of(table)).values(manifest=None))
 
 
 def _of_table(table: TableRef) -> sa.ColumnElement[bool]:
     return sa.and_(Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name)
-
-
-def _count(session: Session, statement: sa.Update | sa.Delete) -> int:
-    result = session.execute(statement.execution_options(synchronize_session=False))
-    assert isinstance(result, CursorResult)
-    return result.rowcount
-
-
-def _hits_one(session: Session, statement: sa.Update) -> bool:
-    return _count(session, statement) == 1

@@ -1,63 +1,92 @@
 """What is remembered of tables between ticks, and the claims on them.
 
-The life of a claim: `claim` wins it, `renew` keeps it while a scan lasts, and `advance`, in the transaction that stores
-the profile, moves the memory forward and frees it; a failure frees it by `release`.
+The life of a claim: `claim` wins it, `renew` keeps it while a scan lasts, and `advance` (a profile) or `sampled` (a
+sample), in the transaction that stores the run, moves the memory forward and frees it; a failure frees it by `release`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import CursorResult
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from profilemesh.errors import StorageError
-from profilemesh.planning.decisions import Decision, Reason, State
-from profilemesh.planning.snapshots import Snapshot
+from profilemesh.planning.decisions import State
+from profilemesh.planning.intervals import change_gap
+from profilemesh.planning.snapshots import Confidence, KeptManifest, Snapshot
 from profilemesh.storage.claims import holder_is_dead
-from profilemesh.storage.models import Run, TableState
+from profilemesh.storage.models import Run, TableState, clean_text
+from profilemesh.storage.writes import chunks, hits_one, insert
 from profilemesh.tables import TableRef
 
-_KEY = ("warehouse", "schema_name", "table_name")
-_TABLES_PER_STATEMENT = 500
+KEY = ("warehouse", "schema_name", "table_name")
+_TABLES_PER_STATEMENT = 200
 
 
 def latest_states(session: Session) -> dict[TableRef, State]:
-    """What storage remembers of every table, in one statement."""
-    rows = session.execute(
-        sa.select(
-            TableState.warehouse,
-            TableState.schema_name,
-            TableState.table_name,
-            TableState.change_token,
-            TableState.columns,
-            TableState.profile_key,
-            TableState.last_profiled_at,
-            TableState.last_verified_at,
-            TableState.row_count,
-        )
-    )
-    states = (_state(row) for row in rows)
+    """What storage remembers of every table but its partitions, in one statement."""
+    states = (_state(row) for row in session.execute(sa.select(*_REMEMBERED)))
     return {state.table: state for state in states}
 
 
+_REMEMBERED = (
+    TableState.warehouse,
+    TableState.schema_name,
+    TableState.table_name,
+    TableState.change_token,
+    TableState.columns,
+    TableState.profile_key,
+    TableState.last_profiled_at,
+    TableState.last_verified_at,
+    TableState.row_count,
+    TableState.bytes_scanned,
+    TableState.confidence,
+    TableState.probe_token,
+    TableState.last_full_at,
+    TableState.last_changed_at,
+    TableState.change_gap_minutes,
+    TableState.sampled_token,
+    TableState.sampled_at,
+    TableState.deferred_since,
+    TableState.vanished_at,
+    TableState.paused_at,
+)
+
+
 def _state(row: sa.Row[Any]) -> State:
-    columns = row.columns
+    known = dict(row._mapping)
+    table = TableRef(*(known.pop(name) for name in KEY))
+    columns, token, confidence = (known.pop(name) for name in ("columns", "change_token", "confidence"))
     return State(
-        table=TableRef(row.warehouse, row.schema_name, row.table_name),
-        token=row.change_token,
-        columns=None if columns is None else tuple((column["name"], column["type"]) for column in columns),
-        profile_key=row.profile_key,
-        last_profiled_at=row.last_profiled_at,
-        last_verified_at=row.last_verified_at,
-        row_count=row.row_count,
+        table,
+        token,
+        None if columns is None else tuple((column["name"], column["type"]) for column in columns),
+        confidence=Confidence.EXACT if confidence is None else Confidence(confidence),
+        **known,
     )
+
+
+def with_manifests(
+    session: Session, states: Mapping[TableRef, State], tables: Iterable[TableRef]
+) -> dict[TableRef, State]:
+    """All of `states`, those of `tables` with what is remembered of their partitions."""
+    filled = dict(states)
+    for chunk in chunks(sorted(set(tables) & states.keys()), _TABLES_PER_STATEMENT):
+        same = is_state_of_one(chunk)
+        rows = session.execute(
+            sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name, TableState.manifest).where(
+                same, TableState.manifest.is_not(None)
+            )
+        )
+        for row in rows:
+            table = TableRef(*row[:3])
+            filled[table] = replace(filled[table], manifest=KeptManifest.from_json(row.manifest))
+    return filled
 
 
 def listing() -> sa.Select[TableState]:
@@ -65,38 +94,22 @@ def listing() -> sa.Select[TableState]:
     return sa.select(TableState).order_by(TableState.warehouse, TableState.schema_name, TableState.table_name)
 
 
-def record_decisions(session: Session, decisions: Iterable[Decision], now: datetime) -> None:
-    """Store what was decided for each table, one statement per 500 tables; never touches what was last profiled."""
-    latest = {decision.table: decision for decision in decisions}
-    # In one order everywhere, or two processes that record at once lock each other's rows.
-    rows = iter([_decision_row(latest[table], now) for table in sorted(latest)])
-    while chunk := list(islice(rows, _TABLES_PER_STATEMENT)):
-        statement = _insert(session).values(chunk)
-        new = statement.excluded
-        later = sa.case((new.last_verified_at > TableState.last_verified_at, new.last_verified_at))
-        verified = sa.func.coalesce(later, TableState.last_verified_at, new.last_verified_at)
-        moved = {name: new[name] for name in ("decision", "decision_reason", "evidence", "decided_at")}
-        session.execute(
-            statement.on_conflict_do_update(index_elements=_KEY, set_=moved | {"last_verified_at": verified})
-        )
+def key_of(table: TableRef) -> dict[str, Any]:
+    return dict(zip(KEY, (table.warehouse, table.schema, table.name), strict=True))
 
 
-def _decision_row(decision: Decision, now: datetime) -> dict[str, Any]:
-    return _key(decision.table) | {
-        "decision": decision.action.value,
-        "decision_reason": decision.reason.value,
-        "evidence": decision.evidence,
-        "decided_at": now,
-        "last_verified_at": _verified_at(decision, now),
-    }
+def is_state_of(table: TableRef) -> sa.ColumnElement[bool]:
+    return sa.and_(*(getattr(TableState, name) == value for name, value in key_of(table).items()))
 
 
-def _verified_at(decision: Decision, now: datetime) -> datetime | None:
-    """Up to when an equal token proves that nothing changed; None where nothing was proved."""
-    if decision.reason is not Reason.SNAPSHOT_MATCH:
-        return None
-    known_until = decision.snapshot.verified_as_of if decision.snapshot else None
-    return min(now, known_until) if known_until else now
+def is_state_of_one(tables: Iterable[TableRef]) -> sa.ColumnElement[bool]:
+    names = [(table.warehouse, table.schema, table.name) for table in tables]
+    return sa.tuple_(TableState.warehouse, TableState.schema_name, TableState.table_name).in_(names)
+
+
+def ensure(session: Session, table: TableRef) -> None:
+    """A state for the table, if it has none yet."""
+    session.execute(insert(session, TableState).values(key_of(table)).on_conflict_do_nothing(index_elements=KEY))
 
 
 def claim(session: Session, table: TableRef, holder: str, now: datetime, term: timedelta) -> bool:
@@ -105,12 +118,14 @@ def claim(session: Session, table: TableRef, holder: str, now: datetime, term: t
     A claim whose term is over, or whose holder is known to be dead, is taken over. `now` is the wall clock, for all
     holders alike, whatever time a profile is made for.
     """
-    session.execute(_insert(session).values(_key(table)).on_conflict_do_nothing(index_elements=_KEY))
+    ensure(session, table)
     free = sa.or_(TableState.claimed_by.is_(None), TableState.claimed_by == holder, TableState.claimed_until <= now)
-    until = {"claimed_by": holder, "claimed_until": now + term}
+    # A request to cancel was meant for whoever held the table then.
+    cancel = sa.case((TableState.claimed_by == holder, TableState.cancel_requested_at))
+    until = {"claimed_by": holder, "claimed_until": now + term, "cancel_requested_at": cancel}
     if _hits_one(session, table, free, until):
         return True
-    other = session.scalar(sa.select(TableState.claimed_by).where(_is(table)))
+    other = session.scalar(sa.select(TableState.claimed_by).where(is_state_of(table)))
     if other is None or not holder_is_dead(other):
         return False
     return _hits_one(session, table, TableState.claimed_by == other, until)
@@ -118,7 +133,7 @@ def claim(session: Session, table: TableRef, holder: str, now: datetime, term: t
 
 def last_profiled_at(session: Session, table: TableRef) -> datetime | None:
     """When the table's last stored profile was made; None if it has none."""
-    return session.scalar(sa.select(TableState.last_profiled_at).where(_is(table)))
+    return session.scalar(sa.select(TableState.last_profiled_at).where(is_state_of(table)))
 
 
 def renew(session: Session, table: TableRef, holder: str, now: datetime, term: timedelta) -> bool:
@@ -128,36 +143,65 @@ def renew(session: Session, table: TableRef, holder: str, now: datetime, term: t
 
 def release(session: Session, table: TableRef, holder: str) -> None:
     """Give the table up; nothing happens if it was lost already."""
-    _hits_one(session, table, TableState.claimed_by == holder, {"claimed_by": None, "claimed_until": None})
+    _hits_one(session, table, TableState.claimed_by == holder, _FREE)
+
+
+_FREE: Mapping[str, Any] = {"claimed_by": None, "claimed_until": None, "cancel_requested_at": None}
 
 
 def advance(
-    session: Session, table: TableRef, holder: str, snapshot: Snapshot, run: Run, *, profile_key: str | None = None
+    session: Session,
+    table: TableRef,
+    holder: str,
+    snapshot: Snapshot,
+    run: Run,
+    *,
+    profile_key: str | None = None,
+    manifest: KeptManifest | None = None,
+    confidence: Confidence | None = None,
+    is_whole: bool = True,
 ) -> None:
     """Remember that `run` profiled `snapshot`, and free the claim; `run` holds its final counts and times.
 
-    `last_changed_at` moves only where two known tokens differ. Raises StorageError if `holder` lost the claim, so that
-    the transaction, and with it the whole run, is rolled back.
+    `manifest` has the partitions behind the profile; `confidence` tells how far an equal token proves it true, as far
+    as the snapshot's own if it is not given; `is_whole` says that every row was read.
+
+    `last_changed_at` moves only where two known tokens differ, and starts afresh for a table that was gone. Raises
+    StorageError if `holder` lost the claim, so that the transaction, and with it the whole run, is rolled back.
     """
-    values = _memory_of(snapshot) | {
+    before = session.execute(sa.select(*_HISTORY).where(is_state_of(table)).with_for_update()).one_or_none()
+    values: dict[str, Any] = dict(_FREE) | _memory_of(snapshot) | _history(before, snapshot, run)
+    values |= {
         "profile_key": profile_key,
+        "manifest": None if manifest is None else manifest.to_json(),
+        "confidence": (confidence or snapshot.confidence).value,
         "last_run_id": run.run_id,
         "last_profiled_at": run.profiled_at,
         "last_verified_at": run.as_of or run.profiled_at,
-        "last_changed_at": sa.case(
-            (
-                TableState.change_token != sa.bindparam("token", snapshot.token, TableState.change_token.type),
-                run.profiled_at,
-            ),
-            else_=TableState.last_changed_at,
-        ),
         "row_count": run.row_count,
-        "bytes_scanned": run.bytes_scanned,
-        "claimed_by": None,
-        "claimed_until": None,
+        "deferred_since": None,
+        "vanished_at": None,
+        "due_at": None,
     }
+    if is_whole:
+        # What a part took says nothing of what the whole would.
+        values |= {"last_full_at": run.profiled_at, "bytes_scanned": run.bytes_scanned}
     if not _hits_one(session, table, TableState.claimed_by == holder, values):
-        raise StorageError(f"claim lost: another process took {table} over; nothing of run {run.run_id} was stored")
+        raise _claim_lost(table, run)
+
+
+def sampled(session: Session, table: TableRef, holder: str, token: str | None, run: Run) -> None:
+    """Remember that `run` sampled the snapshot with `token`, and free the claim; the stored profile stays what it was.
+
+    Raises StorageError as `advance` does.
+    """
+    values = dict(_FREE) | {"sampled_token": token, "sampled_at": run.profiled_at, "deferred_since": None}
+    if not _hits_one(session, table, TableState.claimed_by == holder, values):
+        raise _claim_lost(table, run)
+
+
+def _claim_lost(table: TableRef, run: Run) -> StorageError:
+    return StorageError(f"claim lost: another process took {table} over; nothing of run {run.run_id} was stored")
 
 
 def _memory_of(snapshot: Snapshot) -> dict[str, Any]:
@@ -165,29 +209,49 @@ def _memory_of(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "snapshot_id": None if token is None else hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest(),
         "change_token": token,
-        "confidence": snapshot.confidence.value,
+        "probe_token": snapshot.probed.token if snapshot.probed else None,
         "columns": [
             {"name": column.name, "type": column.type, "kind": column.kind.value} for column in snapshot.columns
         ],
     }
 
 
-def _key(table: TableRef) -> dict[str, Any]:
-    return dict(zip(_KEY, (table.warehouse, table.schema, table.name), strict=True))
+_HISTORY: tuple[InstrumentedAttribute[Any], ...] = (
+    TableState.change_token,
+    TableState.probe_token,
+    TableState.first_profiled_at,
+    TableState.last_profiled_at,
+    TableState.last_changed_at,
+    TableState.change_gap_minutes,
+    TableState.vanished_at,
+)
 
 
-def _is(table: TableRef) -> sa.ColumnElement[bool]:
-    return sa.and_(*(getattr(TableState, name) == value for name, value in _key(table).items()))
+def _history(before: sa.Row[*tuple[Any, ...]] | None, snapshot: Snapshot, run: Run) -> dict[str, Any]:
+    """When the table was first profiled and last changed, and the usual time between its changes."""
+    if before is None or before.last_profiled_at is None or before.vanished_at is not None:
+        return {"first_profiled_at": run.profiled_at, "last_changed_at": None, "change_gap_minutes": None}
+    first = before.first_profiled_at or before.last_profiled_at
+    changed_at, gap = before.last_changed_at, before.change_gap_minutes
+    changed = _is_changed(before, snapshot)
+    if changed is not None:
+        since = run.profiled_at - (changed_at or first)
+        gap = change_gap(gap, max(since.total_seconds() / 60, 0.0), changed)
+    return {
+        "first_profiled_at": first,
+        "last_changed_at": run.profiled_at if changed else changed_at,
+        "change_gap_minutes": gap,
+    }
 
 
-def _insert(session: Session) -> postgresql.Insert | sqlite.Insert:
-    """INSERT with ON CONFLICT, which both dialects spell alike and SQLAlchemy keeps apart."""
-    dialect = session.get_bind().dialect.name
-    return postgresql.insert(TableState) if dialect == "postgresql" else sqlite.insert(TableState)
+def _is_changed(before: sa.Row[*tuple[Any, ...]], snapshot: Snapshot) -> bool | None:
+    """By the probe's tokens where both are known, else by those of the snapshots; None where nothing tells."""
+    probe_token = snapshot.probed.token if snapshot.probed else None
+    for old, new in ((before.probe_token, probe_token), (before.change_token, snapshot.token)):
+        if old is not None and new is not None:
+            return bool(old != clean_text(new))
+    return None
 
 
 def _hits_one(session: Session, table: TableRef, condition: sa.ColumnElement[bool], values: Mapping[str, Any]) -> bool:
-    statement = sa.update(TableState).where(_is(table), condition).values(values)
-    result = session.execute(statement.execution_options(synchronize_session=False))
-    assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    return hits_one(session, sa.update(TableState).where(is_state_of(table), condition).values(values))

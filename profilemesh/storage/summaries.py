@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from profilemesh.storage.models import Summary, TableState
+from profilemesh.storage.models import Summary, TableState, clean_text
+from profilemesh.storage.states import is_state_of
+from profilemesh.storage.writes import chunks
 from profilemesh.tables import TableRef
+
+_PARTITIONS_PER_STATEMENT = 500
 
 
 def save(session: Session, run_id: str, partition_key: str, as_of: datetime, payload: bytes) -> None:
@@ -19,14 +24,25 @@ def save(session: Session, run_id: str, partition_key: str, as_of: datetime, pay
 
 def latest(session: Session, table: TableRef) -> bytes | None:
     """The summary of all rows from the table's last stored profile; None if there is none."""
-    same_table = sa.and_(
-        TableState.warehouse == table.warehouse,
-        TableState.schema_name == table.schema,
-        TableState.table_name == table.name,
-    )
     statement = (
         sa.select(Summary.payload)
         .join(TableState, TableState.last_run_id == Summary.run_id)
-        .where(same_table, Summary.partition_key == "")
+        .where(is_state_of(table), Summary.partition_key == "")
     )
     return session.scalar(statement)
+
+
+def whole(session: Session, run_id: str) -> bytes | None:
+    """A run's summary of all rows; None if it is not kept."""
+    return session.scalar(sa.select(Summary.payload).where(Summary.run_id == run_id, Summary.partition_key == ""))
+
+
+def of_partitions(session: Session, wanted: Mapping[str, str]) -> dict[str, bytes]:
+    """The summaries of partitions, each from the run that `wanted` names for its key; what is not kept is absent."""
+    named = {(run_id, clean_text(key)): key for key, run_id in wanted.items()}
+    found: dict[str, bytes] = {}
+    for pairs in chunks(named, _PARTITIONS_PER_STATEMENT):
+        same = sa.tuple_(Summary.run_id, Summary.partition_key).in_(pairs)
+        rows = session.execute(sa.select(Summary.run_id, Summary.partition_key, Summary.payload).where(same))
+        found |= {named[row.run_id, row.partition_key]: row.payload for row in rows}
+    return found
