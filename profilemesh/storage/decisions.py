@@ -29,6 +29,7 @@ from profilemesh.tables import TableRef
 
 _ROWS_PER_STATEMENT = 5000
 _FEW = 100
+_ALIKE = 20
 _TOO_DEAR = (Reason.COST_CAP, Reason.BUDGET_SPENT)
 _UNCHANGED = (Reason.SNAPSHOT_MATCH, Reason.PROBE_MATCH)
 _AS_GOOD_AS_READ = (Reason.SNAPSHOT_MATCH, Reason.SAMPLE_MATCH)
@@ -73,7 +74,10 @@ class _Entry:
         decision, before = self.decision, self.before
         if before is None or before.log_id is None or decision.action is not Action.SKIP:
             return False
-        return (before.action, before.reason, before.evidence) == (decision.action, decision.reason, self.evidence)
+        if (before.action, before.reason) != (decision.action, decision.reason):
+            return False
+        # As it was given is mostly as it is read back; cleaning thousands takes time.
+        return bool(before.evidence == decision.evidence or before.evidence == self.evidence)
 
     @cached_property
     def is_put_off(self) -> bool:
@@ -199,7 +203,7 @@ def _update_states(session: Session, entries: Iterable[_Entry], ids: Mapping[Tab
         else:
             rows.append(_state_row(entry, ids[_stored(entry.decision.table)]))
     for values, group in alike.items():
-        if len(group) <= _FEW:
+        if len(group) < _ALIKE:
             rows += [_state_row(entry, entry.before.log_id) for entry in group if entry.before]
         elif values:
             _update_alike(session, dict(values), group)

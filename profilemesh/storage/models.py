@@ -37,6 +37,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 def clean_text(value: str) -> str:
     """Text that both databases can keep: U+0000 becomes U+2400, a lone surrogate U+FFFD."""
+    if value.isascii() and "\0" not in value:
+        return value
     return value.replace("\0", "\u2400").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

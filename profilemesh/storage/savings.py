@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from datetime import date
+from operator import add as add_up
+from operator import attrgetter
 from typing import cast
 
 import sqlalchemy as sa
@@ -38,14 +40,22 @@ class Spared:
     def key(self) -> tuple[date, str, str]:
         return self.day, self.warehouse, self.action
 
+    @property
+    def rows_spared(self) -> int:
+        return self.rows_measured + self.rows_estimated
+
+    @property
+    def bytes_spared(self) -> int:
+        return self.bytes_measured + self.bytes_estimated
+
     def __add__(self, other: Spared) -> Spared:
         """Both together, under this one's key."""
-        counts = (mine + theirs for mine, theirs in zip(astuple(self)[3:], astuple(other)[3:], strict=True))
-        return Spared(*self.key, *counts)
+        return Spared(*self.key, *map(add_up, _counts(self), _counts(other)))
 
 
 _KEY = ("day", "warehouse", "action")
 _COUNTS = tuple(field.name for field in fields(Spared) if field.name not in _KEY)
+_counts: Callable[[Spared], tuple[int, ...]] = attrgetter(*_COUNTS)
 
 
 def add(session: Session, spared: Iterable[Spared]) -> None:
@@ -56,7 +66,7 @@ def add(session: Session, spared: Iterable[Spared]) -> None:
     if not sums:
         return
     # In one order everywhere, or two processes that add at once lock each other's rows.
-    rows = [dict(zip(_KEY + _COUNTS, astuple(sums[key]), strict=True)) for key in sorted(sums)]
+    rows = [dict(zip(_KEY + _COUNTS, key + _counts(sums[key]), strict=True)) for key in sorted(sums)]
     statement = insert(session, Saving)
     kept = cast(sa.Table, Saving.__table__).c
     more = {name: kept[name] + statement.excluded[name] for name in _COUNTS}
