@@ -223,7 +223,7 @@ class PostgresWarehouse(Warehouse):
     def probe(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
         if not wanted:
             return {}
-        with self._transaction() as cursor:
+        with self._transaction("probe") as cursor:
             return {table: self._probed(cursor, table, probe) for table, probe in wanted.items()}
 
     def _probed(self, cursor: Any, table: TableRef, probe: Probe) -> Probed:
@@ -258,13 +258,12 @@ class PostgresWarehouse(Warehouse):
         return self._seen.get(table, Seen())
 
     @contextmanager
-    def _transaction(self) -> Iterator[Any]:
+    def _transaction(self, purpose: str = "catalogue") -> Iterator[Any]:
         """A fresh connection and transaction: statistics are cached inside one."""
         try:
-            connection = psycopg2.connect(self.dsn(f"{self.name} catalogue"))
+            connection = psycopg2.connect(self.dsn(f"{self.name} {purpose}"))
             try:
-                with connection, connection.cursor() as cursor:
-                    yield cursor
+                yield connection.cursor()
             finally:
                 connection.close()
         except psycopg2.Error as error:

@@ -73,7 +73,9 @@ class Division:
     def parts(self) -> dict[str, Part]:
         """Oldest first; what belongs nowhere else comes last, since it changes whenever anything odd arrives."""
         ordered = sorted(self.leaves, key=lambda leaf: (leaf.is_default, leaf.oid))
-        return {_key(leaf): Part(digest(leaf.token), self._name(leaf), leaf.rows, leaf.bytes or None) for leaf in ordered}
+        return {
+            _key(leaf): Part(digest(leaf.token), self._name(leaf), leaf.rows, leaf.bytes or None) for leaf in ordered
+        }
 
     def manifest(self, frame: str) -> Manifest | None:
         """None where a leaf read by its own name might show other rows than it does through its parent."""
