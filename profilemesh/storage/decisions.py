@@ -24,7 +24,7 @@ from profilemesh.storage.events import save_events
 from profilemesh.storage.models import LoggedDecision, TableState, clean_json, clean_text
 from profilemesh.storage.savings import Spared
 from profilemesh.storage.states import KEY, is_state_of, is_state_of_one, key_of
-from profilemesh.storage.writes import chunks, count, insert
+from profilemesh.storage.writes import chunks, count, insert, insert_all
 from profilemesh.tables import TableRef
 
 _ROWS_PER_STATEMENT = 5000
@@ -211,7 +211,7 @@ def _update_states(session: Session, entries: Iterable[_Entry], ids: Mapping[Tab
         rows.sort(key=lambda row: tuple(row[name] for name in KEY))
         statement = insert(session, TableState)
         moved = {name: statement.excluded[name] for name in rows[0] if name not in KEY}
-        session.execute(statement.on_conflict_do_update(index_elements=KEY, set_=moved), rows)
+        insert_all(session, statement.on_conflict_do_update(index_elements=KEY, set_=moved), rows)
 
 
 def _state_row(entry: _Entry, decision_id: int) -> dict[str, Any]:

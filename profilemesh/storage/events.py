@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from profilemesh.events import Occurrence
 from profilemesh.storage.models import Event, clean_json
-from profilemesh.storage.writes import insert
+from profilemesh.storage.writes import insert, insert_all
 
 _NAMESPACE = uuid.UUID("5c5b6d0e-6f0b-4f0e-9a43-2c1f4a9a7d11")
 
@@ -25,7 +25,7 @@ def save_events(session: Session, occurrences: Sequence[Occurrence]) -> None:
     """Store many events in one executemany."""
     if occurrences:
         statement = insert(session, Event).on_conflict_do_nothing(index_elements=["event_id"])
-        session.execute(statement, [_row(occurrence) for occurrence in occurrences])
+        insert_all(session, statement, [_row(occurrence) for occurrence in occurrences])
 
 
 def _row(occurrence: Occurrence) -> dict[str, Any]:

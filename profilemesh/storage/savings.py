@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from profilemesh.storage.models import Saving
-from profilemesh.storage.writes import insert
+from profilemesh.storage.writes import insert, insert_all
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def add(session: Session, spared: Iterable[Spared]) -> None:
     statement = insert(session, Saving)
     kept = cast(sa.Table, Saving.__table__).c
     more = {name: kept[name] + statement.excluded[name] for name in _COUNTS}
-    session.execute(statement.on_conflict_do_update(index_elements=_KEY, set_=more), rows)
+    insert_all(session, statement.on_conflict_do_update(index_elements=_KEY, set_=more), rows)
 
 
 def by_day(session: Session, since: date, warehouse: str | None = None) -> list[Spared]:

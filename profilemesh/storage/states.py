@@ -200,6 +200,11 @@ def sampled(session: Session, table: TableRef, holder: str, token: str | None, r
         raise _claim_lost(table, run)
 
 
+def forget_manifest(session: Session, table: TableRef) -> None:
+    """The summaries of the table's partitions are of no use any more: its next change is read whole."""
+    session.execute(sa.update(TableState).where(is_state_of(table)).values(manifest=None))
+
+
 def _claim_lost(table: TableRef, run: Run) -> StorageError:
     return StorageError(f"claim lost: another process took {table} over; nothing of run {run.run_id} was stored")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,9 +24,20 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def insert(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:
-    """INSERT that knows ON CONFLICT. Executed with a list of rows it is sent in batches."""
+    """INSERT that knows ON CONFLICT."""
     table = cast(sa.Table, model.__table__)
     return postgresql.insert(table) if is_postgres(session) else sqlite.insert(table)
+
+
+def insert_all(
+    session: Session, statement: postgresql.Insert | sqlite.Insert, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Carry an INSERT out for all rows, many to a statement."""
+    if is_postgres(session):
+        # What returns nothing and knows ON CONFLICT is sent row by row.
+        session.execute(statement.returning(sa.literal_column("1")), rows).close()
+    else:
+        session.execute(statement, rows)
 
 
 def count(session: Session, statement: sa.Update | sa.Delete) -> int:
