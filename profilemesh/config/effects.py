@@ -46,6 +46,7 @@ _KEYS = (
     _Key(("monitoring", "keep_alive"), _METRICS),
     _Key(("execution", "batch_size"), _WORKERS),
     _Key(("execution", "queue_size"), _WORKERS),
+    _Key(("incremental", "partial_profiling", "mergeable_metrics"), "every metric merges; remove it"),
     _Key(
         ("incremental", "change_detection", "metadata_table"),
         f"the state of tables is kept in {_STATE_TABLE}; rename another table before `profilemesh db upgrade`",
@@ -53,29 +54,24 @@ _KEYS = (
     ),
 )
 
-_WHOLE = "this version always reads the whole table"
-_COSTS = ("incremental", "cost_controls")
+_EVERY_PARTITION = "a profile is always the whole table's; with `partition.key` only what changed is read and merged"
 
-_LATER = (
-    _Key(("profiling", "default_sample_ratio"), _WHOLE, lambda found: float(found) < 1),
-    _Key((*_COSTS, "max_rows_scanned"), _WHOLE),
-    _Key((*_COSTS, "max_bytes_scanned"), _WHOLE),
-    _Key(
-        ("incremental", "change_detection", "connector_overrides"), "tables without an exact token are read every time"
-    ),
-    _Key(("drift_detection",), "this version does not look for drift"),
+_LATER = (_Key(("drift_detection",), "this version does not look for drift"),)
+_PER_TABLE = (
+    _Key(("partition", "strategy"), _EVERY_PARTITION, lambda found: found != "all"),
+    _Key(("sampling", "method"), "rows are always drawn at random", lambda found: found != "random"),
 )
-_LATER_PER_TABLE = (
-    _Key(("sampling", "enabled"), _WHOLE, lambda found: _is_on(str(found))),
-    _Key(("partition", "strategy"), _WHOLE, lambda found: found != "all"),
+_PER_OVERRIDE = _Key(
+    (), "write `query: SELECT ...` to replace the probe of a table", lambda found: "query" not in found
 )
 
 
 def warnings_of(document: Document) -> tuple[str, ...]:
     """The sentences for a document that has been found valid, in the order of its lines."""
-    past = [(place, f"has no effect any more: {instead}") for place, instead in _applying(_KEYS, document)]
+    lost = [*_KEYS, *_nested(document)]
+    past = [(place, f"has no effect any more: {instead}") for place, instead in _applying(lost, document)]
     past += [(place, f"has no effect any more: {_hook_sentence(kind)}") for place, kind in _lost_hooks(document.data)]
-    later = [(place, f"has no effect yet: {instead}") for place, instead in _applying(_later_keys(document), document)]
+    later = [(place, f"has no effect yet: {instead}") for place, instead in _applying(_LATER, document)]
     sentences = sorted(past + later, key=lambda pair: document.line(pair[0]))
     return tuple(f"{document.path}:{document.line(place)}: {dotted(place)} {said}." for place, said in sentences)
 
@@ -87,12 +83,15 @@ def _applying(keys: Iterable[_Key], document: Document) -> Iterator[tuple[Place,
             yield key.place, key.instead
 
 
-def _later_keys(document: Document) -> Iterator[_Key]:
-    yield from _LATER
+def _nested(document: Document) -> Iterator[_Key]:
+    """The keys of every table and every override."""
     tables = look_up(document.data, ("profiling", "tables")) or []
     for index in range(len(tables)):
-        for key in _LATER_PER_TABLE:
+        for key in _PER_TABLE:
             yield replace(key, place=("profiling", "tables", index, *key.place))
+    overrides = ("incremental", "change_detection", "connector_overrides")
+    for name in look_up(document.data, overrides) or {}:
+        yield replace(_PER_OVERRIDE, place=(*overrides, name))
 
 
 def look_up(data: Any, place: Place) -> Any:

@@ -263,18 +263,30 @@ class ExecutionSection(Section):
     memory_limit_mb = Whole()
 
 
-class ProbeOverrideSection(Section):
-    makes = model.ProbeOverride
-    query = Word(required=True)
-    exact = Flag()
-
-
 class ChangeDetectionSection(Section):
     makes = model.ChangeDetectionConfig
     enabled = Flag()
     metadata_table = Word()
-    connector_overrides = MapOf(Part(ProbeOverrideSection))
+    connector_overrides = MapOf(Free())
     snapshot_ttl_minutes = Whole(least=0)
+
+    @validates_schema
+    def asks_by_text(self, data: dict[str, Any], **options: Any) -> None:
+        for name, found in data.get("connector_overrides", {}).items():
+            query = found.get("query", "-")
+            if not isinstance(query, str) or not query.strip():
+                raise ValidationError({"connector_overrides": {name: {"query": [f"{ALLOWED}a SELECT"]}}})
+
+    @post_load
+    def made(self, data: dict[str, Any], **options: Any) -> Any:
+        """Phase 1 kept other settings there, which are read without effect."""
+        overrides = data.get("connector_overrides", {})
+        queries = {
+            name: model.ProbeOverride(found["query"], str(found.get("exact", "")).casefold() in ("true", "yes", "1"))
+            for name, found in overrides.items()
+            if "query" in found
+        }
+        return super().made(data | {"connector_overrides": queries}, **options)
 
 
 class PartialProfilingSection(Section):

@@ -143,8 +143,15 @@ def _cases(
         settings = settings_for(config, snapshot) if _is_asked_for(table, only) else None
         if settings is not None:
             key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
-            cases[table] = Case(settings, snapshot, states.get(table), key, now, force, config.incremental)
+            seen = _as_allowed(snapshot, settings)
+            cases[table] = Case(settings, seen, states.get(table), key, now, force, config.incremental)
     return cases
+
+
+def _as_allowed(snapshot: Snapshot, settings: TableSettings) -> Snapshot:
+    """Without the warehouse's own partitions where the table's settings do not want them."""
+    partition = settings.rule.partition
+    return snapshot if partition is None or partition.metadata_fallback else replace(snapshot, manifest=None)
 
 
 def _probe(config: Config, case: Case) -> Probe | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from profilemesh.config import Config, Thresholds, Window, find_config, load_config, normalised_url
+from profilemesh.config.model import ProbeOverride
 from profilemesh.errors import ConfigError
 
 PHASE1 = Path(__file__).parent / "config"
@@ -79,9 +80,8 @@ incremental:
     config = load(SOURCE + block)
     assert config.incremental.cost_controls.max_rows_scanned == 100_000_000
     assert config.incremental.cost_controls.sample_fraction == 0.05
-    assert [warning.split(": ", 1)[1] for warning in config.warnings] == [
-        "incremental.cost_controls.max_rows_scanned has no effect yet: this version always reads the whole table."
-    ]
+    assert config.incremental.partial_profiling.max_partitions_per_run == 64
+    assert config.warnings == ()
 
 
 # Phase 1
@@ -101,7 +101,7 @@ def test_a_complete_phase_1_file_loads() -> None:
 
 def test_phase_1_keys_without_effect_are_named_each_in_a_warning() -> None:
     postgres = load_config(PHASE1 / "phase1_postgres.yml", {"PGPASSWORD": "x"}).warnings
-    postgres = tuple(warning for warning in postgres if "any more" in warning)
+    postgres = tuple(warning for warning in postgres if "any more" in warning and "profiling.tables" not in warning)
     named = [warning.split(": ")[1].split(" has")[0] for warning in postgres]
     assert named == ["storage.results_table", "storage.runs_table", "storage.create_tables", "hooks[2]", "hooks[3]"]
     assert "profilemesh db upgrade" in postgres[2]
@@ -109,14 +109,31 @@ def test_phase_1_keys_without_effect_are_named_each_in_a_warning() -> None:
     assert not any("secret" in warning or "hook-token" in warning for warning in postgres)
 
 
-def test_keys_that_would_change_what_is_read_are_named_while_they_do_not(load: Load) -> None:
+def test_keys_of_a_table_that_shaped_its_profile_once_are_named(load: Load) -> None:
     tables = (
-        "profiling:\n  tables:\n    - {table: a, sampling: {enabled: true}, partition: {key: d, strategy: latest}}\n"
+        "profiling:\n  tables:\n"
+        "    - {table: a, sampling: {enabled: true, method: topk}, partition: {key: d, strategy: latest}}\n"
     )
     warnings = load(SOURCE + tables).warnings
     assert len(warnings) == 2
-    assert "profiling.tables[0].sampling.enabled has no effect yet" in warnings[0]
-    assert "profiling.tables[0].partition.strategy has no effect yet" in warnings[1]
+    words = "\n".join(warnings)
+    assert "profiling.tables[0].sampling.method has no effect any more" in words
+    assert "profiling.tables[0].partition.strategy has no effect any more" in words
+
+
+def test_an_override_is_a_query_and_what_phase_1_kept_there_is_named(load: Load) -> None:
+    block = """
+incremental:
+  change_detection:
+    connector_overrides:
+      "main.orders": {query: SELECT max(id) FROM orders, exact: true}
+      snowflake: {use_streams: true}
+"""
+    config = load(SOURCE + block)
+    overrides = config.incremental.change_detection.connector_overrides
+    assert overrides == {"main.orders": ProbeOverride("SELECT max(id) FROM orders", exact=True)}
+    [warning] = config.warnings
+    assert "connector_overrides.snowflake has no effect any more" in warning
 
 
 def test_a_phase_1_sqlite_file_loads() -> None:
@@ -146,7 +163,7 @@ def test_a_phase_1_snowflake_file_loads() -> None:
     assert config.incremental.adaptive_scheduling.priority_overrides == {"PUBLIC.ORDERS": 60}
     assert config.incremental.cost_controls.max_rows_scanned == 100_000_000
     assert config.drift_detection.standard_deviation == Thresholds(1, 2, 3)
-    assert all("has no effect yet" in warning for warning in config.warnings)
+    assert all("has no effect" in warning for warning in config.warnings)
 
 
 @pytest.mark.parametrize("kind", ["postgres", "postgresql", "snowflake", "mysql", "bigquery", "redshift", "trino"])

@@ -28,6 +28,8 @@ SET_OTHERWISE = {
     ("Thresholds", "medium"),
     ("Thresholds", "high"),
     ("Window", "start_minute"),
+    ("ProbeOverride", "query"),
+    ("ProbeOverride", "exact"),
     ("Window", "end_minute"),
 }
 

@@ -18,6 +18,7 @@ import duckdb
 import sqlalchemy as sa
 
 from profilemesh.config.model import (
+    AdaptiveSchedulingConfig,
     Config,
     ExecutionConfig,
     IncrementalConfig,
@@ -31,6 +32,7 @@ from profilemesh.storage import Storage, open_storage
 from profilemesh.storage.models import Event, Result, Run, Summary, TableState
 
 COMMAND = str(Path(sys.executable).parent / "profilemesh")
+NO_INTERVALS = AdaptiveSchedulingConfig(enabled=False)
 SLOW = "SELECT count(*) AS n FROM range(100000000000) r(i) WHERE hash(i) % 7 = 1"
 """A DuckDB view that takes minutes."""
 SLOW_STEP = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1e11) SELECT max(i) AS n FROM r"
@@ -103,6 +105,7 @@ class Project:
     execution: dict[str, Any] = field(default_factory=dict)
     profiling: dict[str, Any] = field(default_factory=dict)
     retry: RetryConfig = field(default_factory=lambda: RetryConfig(enabled=False))
+    incremental: dict[str, Any] = field(default_factory=dict)
 
     postgres_url: str | None = None
 
@@ -118,7 +121,7 @@ class Project:
             StorageConfig(self.url),
             profiling=ProfilingConfig(**self.profiling),
             execution=ExecutionConfig(**self.execution),
-            incremental=IncrementalConfig(enabled=True),
+            incremental=IncrementalConfig(enabled=True, **{"adaptive_scheduling": NO_INTERVALS} | self.incremental),
             retry=self.retry,
         )
 
@@ -158,7 +161,7 @@ class Project:
             "execution": self.execution,
             "profiling": self.profiling,
             "retry": {"enabled": False},
-            "incremental": {"enabled": True},
+            "incremental": {"enabled": True, "adaptive_scheduling": {"enabled": False}},
         }
         (self.folder / "profilemesh.yml").write_text(json.dumps(settings))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("PROFILEMESH")}
