@@ -41,6 +41,8 @@ def profile(warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress =
 def pushdown(warehouse: Warehouse, scan: Scan, scope: Scope) -> Found:
     """The warehouse aggregates: at most three statements, and only aggregates leave it."""
     source = warehouse.source(scope.table, scope.columns, scope.rows)
+    if scope.rows.fraction is not None:
+        source = scan.held(source)
     lenses = [
         Lens(
             column,

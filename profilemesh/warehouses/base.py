@@ -103,6 +103,10 @@ class Scan(ABC):
         """Run a statement and yield its rows as Arrow batches, at least one; only where the warehouse streams."""
         raise NotImplementedError
 
+    def held(self, source: sa.FromClause) -> sa.FromClause:
+        """The source's rows, held so that all statements see the same of them: a sample may differ each time."""
+        return source
+
     @abstractmethod
     def cancel(self) -> None:
         """Make the running statement raise `ScanCancelled` soon."""

@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,12 @@ from profilemesh.errors import (
     WarehouseError,
     WarehouseUnreachable,
 )
-from profilemesh.planning.snapshots import Confidence, Snapshot
+from profilemesh.planning.snapshots import Confidence, Probe, Probed, Snapshot
 from profilemesh.tables import Column, Kind, TableRef
-from profilemesh.warehouses.base import Misconfigured, Scan, SentStatement
+from profilemesh.warehouses.base import Misconfigured, Scan, SentStatement, quoted
+from profilemesh.warehouses.duckdb_probes import DuckDBProber, has_key, rowid_of
 from profilemesh.warehouses.files import FileWarehouse, duckdb_token, existing_file
+from profilemesh.warehouses.probes import Subject, missing
 from profilemesh.warehouses.views import self_contained
 
 _KINDS = {
@@ -72,6 +74,13 @@ _CATALOGUE = sa.text(
     "WHERE c.database_name = current_database() AND NOT c.internal "
     "ORDER BY c.schema_name, c.table_name, c.column_index"
 )
+_DEFINITIONS = sa.text(
+    "SELECT schema_name, table_name, sql FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal"
+)
+
+_BLOCK_ROWS = 2048
+_FEWEST_BLOCKS = 20
+"""A sample of fewer blocks says too little of the table: it is drawn row by row, which reads all of them."""
 
 _VIEW_DOUBT = "a view that may read more than this file's tables, so an unchanged file does not prove unchanged data"
 _PROBE_DOUBT = "the file could not be looked at for changes"
@@ -89,6 +98,8 @@ class DuckDBScan(Scan):
 
     # Its own default doubles percent signs, which only a driver with pyformat parameters would undo.
     dialect = DuckDBDialect(paramstyle="qmark")
+    # PostgreSQL's text literals escape a backslash until a server says otherwise; DuckDB's never do.
+    dialect._backslash_escapes = False
 
     def __init__(self, warehouse: DuckDBWarehouse, subject: str) -> None:
         super().__init__()
@@ -99,6 +110,20 @@ class DuckDBScan(Scan):
         self._begin()
 
     def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any] | sa.TextClause) -> Sequence[tuple[Any, ...]]:
+        return self._run(statement)
+
+    def held(self, source: sa.FromClause) -> sa.FromClause:
+        """A temporary table, which spills to disk beyond the memory limit. The sampling clause draws anew each time."""
+        name = f"held {len(self.statements)}"
+        columns: list[sa.ColumnClause[Any]] = [sa.column(quoted(column.name), column.type) for column in source.c]
+        self._run(sa.select(*source.c).into(quoted(name), temporary=True))
+        # Else a statement that fails would take it along.
+        with self._mapped():
+            self._connection.commit()
+        self._begin()
+        return sa.table(quoted(name), *columns, schema=quoted("temp"))
+
+    def _run(self, statement: sa.ClauseElement) -> Sequence[tuple[Any, ...]]:
         sql = str(statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True}))
         sent = SentStatement(sql, 0.0, 0)
         self.statements.append(sent)
@@ -106,10 +131,8 @@ class DuckDBScan(Scan):
         try:
             with self._mapped(), self._time_limit():
                 rows = self._connection.execute(sql).fetchall()
-        except StatementFailed:
-            # A failure ends the transaction. While the file is open here nobody writes, so the next one sees the same.
-            self._connection.rollback()
-            self._begin()
+        except (StatementFailed, StatementTimeout):
+            self._begin_again()
             raise
         finally:
             sent.seconds = time.monotonic() - started
@@ -119,6 +142,13 @@ class DuckDBScan(Scan):
     def _begin(self) -> None:
         with self._mapped():
             self._connection.execute("BEGIN TRANSACTION READ ONLY")
+
+    def _begin_again(self) -> None:
+        """A failure ends the transaction. It stays one snapshot: while the file is open here nobody can write to it, so
+        the next transaction sees the same."""
+        with suppress(duckdb.Error):
+            self._connection.rollback()
+        self._begin()
 
     def cancel(self) -> None:
         self._stopped = ScanCancelled
@@ -193,10 +223,16 @@ class DuckDBWarehouse(FileWarehouse):
             "temp_directory": str(Path(tempfile.gettempdir()) / f"profilemesh-{os.getpid()}"),
         }
 
-    def catalogue(self) -> tuple[Snapshot, ...]:
+    def file_token(self) -> str | None:
+        return duckdb_token(self.path)
+
+    def _read_catalogue(self) -> tuple[str | None, tuple[Snapshot, ...]]:
         with DuckDBScan(self, f"warehouse {self.name}") as scan:
-            found = scan.rows(_CATALOGUE)
-            token = duckdb_token(self.path)
+            token = self.file_token()
+            return token, self._snapshots(scan, token)
+
+    def _snapshots(self, scan: DuckDBScan, token: str | None) -> tuple[Snapshot, ...]:
+        found = scan.rows(_CATALOGUE)
         views = {(schema, table): sql for schema, table, *_, sql in found if sql is not None}
         trusted = self_contained((table, sql) for (_, table), sql in views.items())
         columns: dict[tuple[str, str], list[Column]] = {}
@@ -227,7 +263,43 @@ class DuckDBWarehouse(FileWarehouse):
             doubt=doubt,
             rows_estimate=None if is_view else rows,
             is_view=is_view,
+            is_sampleable=not is_view,
+            is_coarse=not is_view and not doubt,
         )
+
+    def _ask(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        with DuckDBScan(self, f"warehouse {self.name}") as scan:
+            present = {snapshot.table: snapshot for snapshot in self._snapshots(scan, None)}
+            definitions = {TableRef(self.name, schema, name): sql for schema, name, sql in scan.rows(_DEFINITIONS)}
+            subjects = [
+                Subject(
+                    table,
+                    present[table].columns,
+                    probe,
+                    definitions.get(table, ""),
+                    rowid_of(present[table].columns) if table in definitions else None,
+                )
+                for table, probe in wanted.items()
+                if table in present
+            ]
+            return missing(wanted, present) | DuckDBProber(scan, self.path).probed(subjects)
+
+    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
+        return has_key(column, text)
+
+    def sampled(
+        self, table: TableRef, part: sa.Select[Any], whole: sa.TableClause, fraction: float, seed: int
+    ) -> sa.FromClause:
+        """Blocks of rows, of which the others are not read, where there are enough of them; else single rows."""
+        snapshot = (self._last_look or self._look()).snapshots.get(table)
+        rows = snapshot.rows_estimate if snapshot else None
+        in_blocks = part.whereclause is None and rows is not None and rows * fraction >= _FEWEST_BLOCKS * _BLOCK_ROWS
+        share: sa.ColumnElement[Any] = sa.literal_column(f"{fraction * 100:.10f} PERCENT")
+        method = sa.func.system(share) if in_blocks else sa.func.bernoulli(share)
+        source = whole if part.whereclause is None else part.subquery("part")
+        drawn = source.tablesample(method, name="drawn", seed=sa.literal(seed))
+        names = [column.name for column in part.selected_columns]
+        return sa.select(*(drawn.c[name] for name in names)).subquery("sample")
 
     def open_scan(self, table: TableRef) -> DuckDBScan:
         return DuckDBScan(self, f"table {table}")

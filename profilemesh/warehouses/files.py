@@ -10,12 +10,20 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from profilemesh.config.model import WarehouseConfig
 from profilemesh.errors import WarehouseError
-from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Warehouse
+from profilemesh.planning.snapshots import Probe, Probed, Snapshot
+from profilemesh.tables import EVERY_ROW, Column, Rows, TableRef
+from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Warehouse, plain_source
+from profilemesh.warehouses.keys import partition_filter
 
 # Arguments: pairs of a path and the number of header bytes that count. Prints null for an absent or empty file.
 _PROBE = """
@@ -111,12 +119,89 @@ def _digest(engine: str, parts: object) -> str:
     return hashlib.sha256(json.dumps([engine, parts]).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Look:
+    """What was found of a file while it had this token; good for as long as it has it."""
+
+    token: str | None
+    snapshots: Mapping[TableRef, Snapshot]
+    answers: dict[tuple[TableRef, Probe], Probed] = field(default_factory=dict)
+
+
+@dataclass
 class FileWarehouse(Warehouse):
     """What the warehouses that are one file have in common."""
+
+    _last_look: Look | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def path(self) -> Path:
         return database_path(self.config)
+
+    @abstractmethod
+    def file_token(self) -> str | None:
+        """Differs whenever what a new reader of the file sees may differ."""
+
+    def catalogue(self) -> tuple[Snapshot, ...]:
+        return tuple(self._look().snapshots.values())
+
+    def _look(self) -> Look:
+        token, snapshots = self._read_catalogue()
+        look = Look(token, {snapshot.table: snapshot for snapshot in snapshots})
+        self._last_look = look
+        return look
+
+    @abstractmethod
+    def _read_catalogue(self) -> tuple[str | None, tuple[Snapshot, ...]]:
+        """The file's token, and all its tables and views."""
+
+    def probe(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        if not wanted:
+            return {}
+        # Taken before: what is read from here on is at least as new as this look.
+        look = self._last_look
+        found = self._ask(wanted)
+        if look is not None:
+            look.answers.update(((table, wanted[table]), answer) for table, answer in found.items())
+        return found
+
+    @abstractmethod
+    def _ask(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        """The same, without remembering it."""
+
+    def look_again(self, table: TableRef, probe: Probe | None) -> Snapshot | None:
+        look = self._last_look
+        if look is None or look.token is None or look.token != self.file_token():
+            return super().look_again(table, probe)
+        found = look.snapshots.get(table)
+        if found is None or probe is None:
+            return found
+        answer = look.answers.get((table, probe)) or self.probe({table: probe}).get(table)
+        return replace(found, probed=answer)
+
+    def source(self, table: TableRef, columns: Sequence[Column], rows: Rows = EVERY_ROW) -> sa.FromClause:
+        condition = partition_filter(table, rows, self.has_key)
+        if condition is None and rows.fraction is None:
+            return plain_source(table, columns)
+        # A column of the key may be left out of the profile; the filter needs it all the same.
+        needed = {column.name: column for column in (*columns, *rows.key)}
+        whole = plain_source(table, tuple(needed.values()))
+        part = sa.select(*(whole.c[column.name] for column in columns) or (sa.literal_column("1").label("row"),))
+        if condition is not None:
+            part = part.where(condition)
+        if rows.fraction is not None:
+            return self.sampled(table, part, whole, rows.fraction, rows.seed)
+        return part.subquery("part")
+
+    @abstractmethod
+    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
+        """Whether a key column's value is the one that a manifest's text stands for; never NULL."""
+
+    @abstractmethod
+    def sampled(
+        self, table: TableRef, part: sa.Select[Any], whole: sa.TableClause, fraction: float, seed: int
+    ) -> sa.FromClause:
+        """About this share of the rows that `part` selects from `whole`."""
 
     def check(self) -> Iterator[CheckResult]:
         try:

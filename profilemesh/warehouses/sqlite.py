@@ -7,8 +7,8 @@ and a writer comes in under a running scan. So Python's own `sqlite3` is never u
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -28,20 +28,23 @@ from profilemesh.errors import (
     WarehouseError,
     WarehouseUnreachable,
 )
-from profilemesh.planning.snapshots import Confidence, Snapshot
+from profilemesh.planning.snapshots import Confidence, Probe, Probed, Snapshot
 from profilemesh.tables import Column, TableRef
 from profilemesh.warehouses.base import Misconfigured, Reading, Scan, SentStatement
 from profilemesh.warehouses.files import FileWarehouse, existing_file, sqlite_token
+from profilemesh.warehouses.probes import Subject, missing
 from profilemesh.warehouses.sqlite_packing import Layout
+from profilemesh.warehouses.sqlite_probes import SQLiteProber, has_key, rowid_of, sampled
 from profilemesh.warehouses.sqlite_readings import kind_of, quick_of, reading_of
 from profilemesh.warehouses.views import self_contained
 
 BATCH_ROWS = 65_536
 SCHEMA = "main"
 
-# Shadow tables hold the insides of a virtual table. Hidden columns (1) are a virtual table's arguments, not its data.
+# A table WITHOUT ROWID is told as "keyed". Shadow tables hold the insides of a virtual table. Hidden columns (1) are a
+# virtual table's arguments, not its data.
 _OBJECTS = (
-    "SELECT l.type, l.name, coalesce(m.sql, ''), p.name, p.type, p.\"notnull\" "
+    "SELECT iif(l.wr, 'keyed', l.type), l.name, coalesce(m.sql, ''), p.name, p.type, p.\"notnull\" "
     "FROM pragma_table_list AS l "
     "JOIN sqlite_schema AS m ON m.name = l.name AND m.type IN ('table', 'view') "
     "JOIN pragma_table_xinfo(l.name) AS p "
@@ -50,6 +53,11 @@ _OBJECTS = (
 _CATALOGUE = sa.text(_OBJECTS + "ORDER BY l.name, p.cid")
 _WITHOUT_VIEWS = sa.text(_OBJECTS + "AND l.type <> 'view' ORDER BY l.name, p.cid")
 _VIEWS = sa.text("SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name")
+_ROOTS = sa.text(
+    "SELECT name, coalesce(rootpage, 0), coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'view')"
+)
+_BEGIN = sa.text("BEGIN")
+_FIRST_READ = sa.text("SELECT count(*) FROM sqlite_schema")
 _ROWS = sa.text("SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl")
 _HAS_ROWS = sa.text("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
 
@@ -61,7 +69,8 @@ _PROBE_DOUBT = "the file could not be looked at for changes"
 
 
 class SQLiteScan(Scan):
-    """One read-only connection. Timeout and cancel act between two batches: this driver cannot interrupt a step."""
+    """One read transaction on one file. Timeout and cancel act between two batches: this driver cannot interrupt a
+    step."""
 
     dialect = SQLiteDialect(paramstyle="qmark")
 
@@ -71,18 +80,26 @@ class SQLiteScan(Scan):
         self._timeout_seconds = warehouse.execution.statement_timeout_seconds
         self._cancelled = False
         self._connection = warehouse.connect()
+        try:
+            # The transaction begins with its first read.
+            for statement in (_BEGIN, _FIRST_READ):
+                self._fetched(_compiled(statement))
+        except WarehouseError:
+            self.close()
+            raise
 
     def rows(self, statement: sa.Select[Any] | sa.CompoundSelect[Any] | sa.TextClause) -> Sequence[tuple[Any, ...]]:
         sql = _compiled(statement)
         started = time.monotonic()
-        with _mapped(self._subject), self._connection.cursor() as cursor:
-            self._stop_if_asked(started)
-            cursor.execute(sql)
-            rows = [tuple(row) for row in cursor.fetchall()]
+        self._stop_if_asked(started)
+        with self._one_transaction():
+            rows = self._fetched(sql)
         self.statements.append(SentStatement(sql, time.monotonic() - started, len(rows)))
         return rows
 
-    def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any], batch_rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
         """Rows as the statement's SQLAlchemy types say: int64, double, bool, string or binary, whatever comes first."""
         inner = statement.subquery()
         layout = Layout(list(inner.c))
@@ -91,8 +108,8 @@ class SQLiteScan(Scan):
         self.statements.append(sent)
         started = time.monotonic()
         try:
-            with _mapped(self._subject), self._connection.cursor() as cursor:
-                cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(BATCH_ROWS)})
+            with self._one_transaction(), _mapped(self._subject), self._connection.cursor() as cursor:
+                _limit_batches(cursor, batch_rows)
                 self._stop_if_asked(started)
                 cursor.execute(sql)
                 first = True
@@ -106,6 +123,24 @@ class SQLiteScan(Scan):
                     yield kept
         finally:
             sent.seconds = time.monotonic() - started
+
+    def _fetched(self, sql: str) -> list[tuple[Any, ...]]:
+        with _mapped(self._subject), self._connection.cursor() as cursor:
+            # A column's type is that of the first batch: it takes all rows of a small result.
+            _limit_batches(cursor, BATCH_ROWS)
+            cursor.execute(sql)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    @contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        """Most failures leave the transaction as it was. Where one has ended it, the next statement looks anew."""
+        try:
+            yield
+        except StatementFailed:
+            with suppress(WarehouseError):
+                self._fetched(_compiled(_BEGIN))
+                self.snapshots_taken += 1
+            raise
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -148,11 +183,18 @@ class SQLiteWarehouse(FileWarehouse):
                 raise
         return connection
 
-    def catalogue(self) -> tuple[Snapshot, ...]:
+    def file_token(self) -> str | None:
+        return sqlite_token(self.path)
+
+    def _read_catalogue(self) -> tuple[str | None, tuple[Snapshot, ...]]:
         with SQLiteScan(self, f"warehouse {self.name}") as scan:
-            found, broken = _objects(scan)
-            estimates = dict(scan.rows(_ROWS)) if scan.rows(_HAS_ROWS) else {}
-            token = sqlite_token(self.path)
+            token = self.file_token()
+            return token, self._snapshots(scan, token)
+
+    def _snapshots(self, scan: SQLiteScan, token: str | None) -> tuple[Snapshot, ...]:
+        found, broken = _objects(scan)
+        estimates = dict(scan.rows(_ROWS)) if scan.rows(_HAS_ROWS) else {}
+        numbered = {name for kind, name, *_ in found if kind == "table"}
         doubts = _doubts(found) | dict(broken)
         columns: dict[str, list[Column]] = {name: [] for name in broken}
         views = {name for kind, name, *_ in found if kind == "view"} | set(broken)
@@ -160,7 +202,13 @@ class SQLiteWarehouse(FileWarehouse):
             columns.setdefault(name, []).append(Column(column, declared, kind_of(declared), not notnull))
         return tuple(
             self._snapshot(
-                name, tuple(own), token, doubts.get(name) or (None if token else _PROBE_DOUBT), estimates, name in views
+                name,
+                tuple(own),
+                token,
+                doubts.get(name) or (None if token else _PROBE_DOUBT),
+                estimates,
+                name in views,
+                name in numbered and rowid_of(own) is not None,
             )
             for name, own in sorted(columns.items())
         )
@@ -173,6 +221,7 @@ class SQLiteWarehouse(FileWarehouse):
         doubt: str | None,
         estimates: dict[str, int],
         is_view: bool,
+        is_sampleable: bool,
     ) -> Snapshot:
         return Snapshot(
             table=TableRef(self.name, SCHEMA, name),
@@ -182,7 +231,39 @@ class SQLiteWarehouse(FileWarehouse):
             doubt=doubt,
             rows_estimate=estimates.get(name),
             is_view=is_view,
+            is_sampleable=is_sampleable,
+            is_coarse=not is_view and not doubt,
         )
+
+    def _ask(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
+        with SQLiteScan(self, f"warehouse {self.name}") as scan:
+            present = {snapshot.table: snapshot for snapshot in self._snapshots(scan, None)}
+            roots = {TableRef(self.name, SCHEMA, name): f"{root} {sql}" for name, root, sql in scan.rows(_ROOTS)}
+            subjects = [
+                Subject(
+                    table,
+                    present[table].columns,
+                    probe,
+                    roots.get(table, ""),
+                    rowid_of(present[table].columns) if present[table].is_sampleable else None,
+                )
+                for table, probe in wanted.items()
+                if table in present
+            ]
+            return missing(wanted, present) | SQLiteProber(scan).probed(subjects)
+
+    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
+        return has_key(column, text)
+
+    def sampled(
+        self, table: TableRef, part: sa.Select[Any], whole: sa.TableClause, fraction: float, seed: int
+    ) -> sa.FromClause:
+        look = self._last_look or self._look()
+        snapshot = look.snapshots.get(table)
+        rowid = rowid_of(snapshot.columns) if snapshot and snapshot.is_sampleable else None
+        if rowid is None:
+            raise StatementFailed(f"table {table}: its rows have no numbers, by which SQLite could read a part of them")
+        return sampled(part, whole, rowid, fraction, seed)
 
     def open_scan(self, table: TableRef) -> SQLiteScan:
         return SQLiteScan(self, f"table {table}")
@@ -219,6 +300,10 @@ def _doubts(found: Sequence[tuple[Any, ...]]) -> dict[str, str]:
     views = {name: sql for kind, name, sql, *_ in found if kind == "view"}
     trusted = self_contained(views.items(), outside)
     return dict.fromkeys(outside, _MODULE_DOUBT) | {name: _VIEW_DOUBT for name in views if name not in trusted}
+
+
+def _limit_batches(cursor: adbc.Cursor, rows: int) -> None:
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
 
 
 def _compiled(statement: sa.ClauseElement) -> str:
