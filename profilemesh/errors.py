@@ -11,6 +11,10 @@ class ConfigError(ProfileMeshError):
     """The configuration cannot be used; the message names file, line, key, what was found and what is allowed."""
 
 
+class Interrupted(ProfileMeshError):
+    """A plan was stopped before all of it was carried out."""
+
+
 class StorageError(ProfileMeshError):
     """The storage database cannot be used as it is."""
 

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from profilemesh.config.model import Config
-from profilemesh.errors import StorageError
+from profilemesh.errors import Interrupted, StorageError
 from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
 from profilemesh.planning.snapshots import Catalogue
 from profilemesh.storage import Storage, decisions, runs, states, steering, ticks
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 """How long a stop waits for the running statements to end before it leaves them to themselves."""
+HEED_SECONDS = 0.2
+"""How often `stop` is looked at."""
 MIND_SECONDS = 1.0
 """How often progress is written down and requests to stop are looked for while tables are read."""
 
@@ -115,14 +117,16 @@ def run_plan(
     clock: Clock = utc_now,
     listener: Listener | None = None,
     asked_by: str = "command",
+    stop: threading.Event | None = None,
 ) -> Report:
     """Carry out every decision of the plan; one table's failure never stops the others.
 
     `asked_by` is kept with the tick: command, schedule or hand. Raises StorageError when the decisions cannot be
-    stored; an interrupt (Ctrl-C) cancels the running scans, stores them as failed and is raised again.
+    stored; an interrupt (Ctrl-C) cancels the running scans, stores them as failed and is raised again. `stop`, set by
+    another thread, does the same and raises Interrupted.
     """
     _bury_the_dead(storage, clock)
-    work = Work(plan, config, storage, warehouses, clock, listener or Silence())
+    work = Work(plan, config, storage, warehouses, clock, listener or Silence(), stop or threading.Event())
     with storage.begin() as session:
         ticks.bury(session)
         decisions.record(session, plan.plan_id, plan.decisions, plan.made_at)
@@ -159,10 +163,12 @@ class Work:
         warehouses: Mapping[str, Warehouse],
         clock: Clock,
         listener: Listener,
+        stop: threading.Event,
     ) -> None:
         self.plan, self.config, self.storage = plan, config, storage
         self.warehouses, self.clock, self.listener = warehouses, clock, listener
         self.holder, self.tick_id = new_holder(), str(uuid.uuid4())
+        self.stop = stop
         self.cancelled: set[TableRef] = set()
         self.rows: dict[TableRef, int] = {}
         self.ended: list[Outcome] = []
@@ -222,11 +228,13 @@ class Work:
             waiting.setdefault(decision.table.warehouse, deque()).append(decision)
         running: set[Future[Outcome]] = set()
         while running or any(waiting.values()):
+            if self.stop.is_set():
+                raise Interrupted("stopped before all of the plan was carried out")
             while (chosen := self._startable(waiting, running)) is not None:
                 turn = pool.submit(self._turn, chosen)
                 self.turns[turn] = chosen.table
                 running.add(turn)
-            running = wait(running, return_when=FIRST_COMPLETED).not_done
+            running = wait(running, HEED_SECONDS, return_when=FIRST_COMPLETED).not_done
 
     def _startable(self, waiting: Mapping[str, deque[Decision]], running: set[Future[Outcome]]) -> Decision | None:
         busy = Counter(self.turns[turn].warehouse for turn in running)
