@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 
 from profilemesh.config.model import ColumnRule, Config, TableRule, Window
 from profilemesh.planning.snapshots import Snapshot
@@ -36,11 +38,12 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     a glob, compared by table, then schema, then warehouse; among equals the first of the file. Only `sensitive` adds
     up over all rules that match: what one of them protects, no other lays open.
     """
-    rule = max(_matching_rules(config, snapshot.table), key=lambda r: _exactness(r, snapshot.table), default=None)
+    rules = _matching_rules(config, snapshot.table)
+    rule = max(rules, key=lambda each: _exactness(each, snapshot.table), default=None)
     if rule is None:
         return None
-    columns = tuple(column for column in snapshot.columns if _is_profiled(rule.columns, column.name))
-    protected = [pattern for each in _matching_rules(config, snapshot.table) for pattern in each.columns.sensitive]
+    columns = _profiled(rule.columns, snapshot.columns)
+    protected = [pattern for each in rules for pattern in each.columns.sensitive]
     sensitive = frozenset(column.name for column in columns if _matches_any(column.name, protected))
     ratio = config.profiling.default_sample_ratio
     return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio)
@@ -81,6 +84,8 @@ def unmatched_columns(config: Config, snapshots: Collection[Snapshot]) -> list[U
     """
     found: list[Unmatched] = []
     for rule in config.profiling.tables:
+        if not (rule.columns.include or rule.columns.exclude or rule.columns.sensitive):
+            continue
         covered = [snapshot for snapshot in snapshots if _matches(rule, snapshot.table)]
         names = {column.name for snapshot in covered for column in snapshot.columns}
         for key in ("include", "exclude", "sensitive") if covered else ():
@@ -109,17 +114,35 @@ def _exactness(rule: TableRule, table: TableRef) -> tuple[bool, bool, bool]:
 
 
 def _matches(rule: TableRule, table: TableRef) -> bool:
-    pairs = ((table.name, rule.table), (table.schema, rule.schema), (table.warehouse, rule.warehouse))
-    return all(_is_match(name, pattern) for name, pattern in pairs)
+    return (
+        _is_match(table.name, rule.table)
+        and _is_match(table.schema, rule.schema)
+        and _is_match(table.warehouse, rule.warehouse)
+    )
 
 
 def _is_match(name: str, pattern: str) -> bool:
     # A table may be called `sales[2024]`: the name itself counts before the glob it could be read as.
-    return name == pattern or fnmatchcase(name, pattern)
+    if pattern == "*" or name == pattern:
+        return True
+    glob = _glob(pattern)
+    return glob is not None and glob.match(name) is not None
+
+
+@lru_cache(maxsize=10_000)
+def _glob(pattern: str) -> re.Pattern[str] | None:
+    # The library's own memory of compiled patterns is too small for a file that lists hundreds of tables.
+    return re.compile(translate(pattern)) if _is_glob(pattern) else None
 
 
 def _matches_any(name: str, patterns: Iterable[str]) -> bool:
     return any(_is_match(name, pattern) for pattern in patterns)
+
+
+def _profiled(rule: ColumnRule, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    if not (rule.include or rule.exclude):
+        return columns
+    return tuple(column for column in columns if _is_profiled(rule, column.name))
 
 
 def _is_profiled(rule: ColumnRule, name: str) -> bool:
