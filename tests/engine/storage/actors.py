@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from profilemesh.storage import open_storage, runs, states
+from profilemesh.storage import leases, open_storage, runs, states
 from profilemesh.storage.claims import new_holder
 from profilemesh.storage.models import Run
 from profilemesh.storage.upgrade import upgrade
@@ -41,6 +41,16 @@ def claim_tables(url: str, count: str) -> None:
     hear()
 
 
+def take_lease(url: str) -> None:
+    storage = open_storage(url)
+    say("ready")
+    hear()
+    with storage.begin() as session:
+        won = leases.take(session, "scheduler", new_holder(), TERM)
+    say(won)
+    hear()
+
+
 def stop_before_commit(url: str) -> None:
     """Finish a run and store a thousand metrics, but never commit."""
     storage, now = open_storage(url), datetime.now(UTC)
@@ -59,7 +69,7 @@ def upgrade_and_die(url: str, statement: str) -> None:
 
     def count(connection, cursor, sql, *rest):  # type: ignore[no-untyped-def]
         nonlocal seen
-        seen += sql.lstrip().upper().startswith(("CREATE", "INSERT"))
+        seen += sql.lstrip().upper().startswith(("CREATE", "INSERT", "ALTER", "UPDATE"))
         if seen == int(statement):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -8,9 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from profilemesh.config.model import Config, IncrementalConfig, StorageConfig
 from profilemesh.errors import StorageError
-from profilemesh.storage import Storage, runs, states
-from profilemesh.storage.models import Result, Run
+from profilemesh.planning import make_plan, profile_key
+from profilemesh.planning.selection import settings_for
+from profilemesh.planning.snapshots import Catalogue, Confidence, KeptManifest, KeptPart, Manifest, Part, Snapshot
+from profilemesh.storage import Storage, runs, states, summaries
+from profilemesh.storage.models import Result, Run, Summary, TableState
 from profilemesh.storage.runs import INTERRUPTED, Metric
 from profilemesh.tables import TableRef
 
@@ -133,3 +137,43 @@ def test_a_process_killed_before_its_commit_leaves_the_old_truth(storage: Storag
         assert session.scalar(sa.select(sa.func.count()).select_from(Result)) == 0
         assert session.execute(sa.select(Run.status, Run.row_count)).all() == [("running", None)]
         assert runs.interrupted(session, TableRef("shop", "main", "orders")) == 1
+
+
+def test_forgotten_values_take_the_summaries_of_partitions_and_their_manifest(storage: Storage) -> None:
+    orders, items = TableRef("shop", "main", "orders"), TableRef("shop", "main", "items")
+    start(storage, new_run("r1"), new_run("r2", "items"))
+    part = KeptManifest("frame", {"p": KeptPart("t", "p", NOW, 1, "r1")}, "r1").to_json()
+    with storage.begin() as session:
+        for run_id, table in (("r1", orders), ("r2", items)):
+            session.execute(sa.insert(TableState), [states.key_of(table) | {"manifest": part, "change_token": "t"}])
+            for key in ("", "p"):
+                summaries.save(session, run_id, key, NOW, b"values")
+        runs.forget_values(session, orders, ["email"], ["min"])
+    with storage.read() as session:
+        known = states.with_manifests(session, states.latest_states(session), [orders, items])
+        assert (known[orders].manifest, known[items].manifest) == (None, KeptManifest.from_json(part))
+        assert known[orders].token == "t"
+        assert session.scalars(sa.select(Summary.run_id)).all() == ["r2", "r2"]
+
+
+def test_a_change_after_values_were_forgotten_is_read_in_full(storage: Storage) -> None:
+    orders, run = TableRef("shop", "main", "orders"), new_run("r1")
+    config = Config(None, {}, StorageConfig("sqlite://"), incremental=IncrementalConfig(enabled=True))
+    kept = KeptManifest("frame", {"p1": KeptPart("t1", "p1", NOW, 1, "r1"), "p2": KeptPart("t2", "p2", NOW, 1, "r1")})
+    after = Manifest("frame", {"p1": Part("new", "p1", 1), "p2": Part("t2", "p2", 1)})
+    snapshot = Snapshot(orders, (), "b", Confidence.EXACT, manifest=after)
+    settings = settings_for(config, snapshot)
+    assert settings is not None
+    start(storage, run)
+    actions = []
+    with storage.begin() as session:
+        states.claim(session, orders, "x:1:1:1", NOW, timedelta(minutes=1))
+        before = Snapshot(orders, (), "a", Confidence.EXACT)
+        key = profile_key(config, settings, "xx")
+        states.advance(session, orders, "x:1:1:1", before, run, profile_key=key, manifest=kept)
+        for _ in range(2):
+            known = states.with_manifests(session, states.latest_states(session), [orders])
+            catalogue = Catalogue({orders: snapshot}, {}, {}, {"shop": "xx"})
+            actions.append(make_plan(config, catalogue, known, NOW + timedelta(days=2)).decisions[0].action)
+            runs.forget_values(session, orders, ["id"], ["min"])
+    assert actions == ["partial", "full"]

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from profilemesh.errors import StorageError, StorageOutdated
-from profilemesh.storage import Base, open_storage
-from profilemesh.storage.engine import make_engine
-from profilemesh.storage.schema import VERSION_TABLE, current_revision, has_our_tables, needed_revision
+from profilemesh.storage import Base, open_storage, states
+from profilemesh.storage.engine import FOR_WRITING, make_engine
+from profilemesh.storage.schema import MIGRATIONS, VERSION_TABLE, current_revision, has_our_tables, needed_revision
 from profilemesh.storage.upgrade import dump_command, upgrade
 
 PHASE1 = """
@@ -37,6 +39,86 @@ def standing(url: str) -> tuple[bool, str | None]:
         found = has_our_tables(connection), current_revision(connection)
     engine.dispose()
     return found
+
+
+def first_schema(url: str) -> None:
+    """A storage of the first version, with a table that was profiled and one that never was."""
+    engine = make_engine(url)
+    with engine.execution_options(**FOR_WRITING).begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0001")
+        for table, rows in FILLED.items():
+            connection.execute(sa.insert(sa.table(table, *map(sa.column, rows[0]))), rows)
+    engine.dispose()
+
+
+AT = "2026-03-01 12:00:00.000000"
+STATE = {"warehouse": "shop", "schema_name": "main", "last_verified_at": AT, "columns": "[]", "claimed_by": "x"}
+FILLED: dict[str, list[dict[str, object]]] = {
+    "profilemesh_runs": [
+        {"run_id": "r1", "dataset_name": "orders", "schema_name": "main", "warehouse": "shop", "status": "success",
+         "warehouse_type": "duckdb", "environment": "e", "profiled_at": AT, "has_drift": False}
+    ],
+    "profilemesh_results": [
+        {"run_id": "r1", "dataset_name": "orders", "schema_name": "main", "column_name": "id", "metric_name": "min",
+         "profiled_at": AT}
+    ],
+    "profilemesh_events": [
+        {"event_id": "e1", "event_type": "t", "warehouse": "shop", "schema_name": "main", "timestamp": AT}
+    ],
+    "profilemesh_table_state": [
+        STATE | {"table_name": "orders", "change_token": "t", "last_profiled_at": AT, "row_count": 2**40},
+        STATE | {"table_name": "never", "change_token": None, "last_profiled_at": None, "row_count": None},
+    ],
+    "profilemesh_summaries": [{"run_id": "r1", "partition_key": "", "as_of": AT, "payload": b"\0\xff"}],
+}  # fmt: skip
+
+
+def contents(url: str) -> dict[str, list[dict[str, object]]]:
+    """What the columns of the first version hold, by table."""
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        found = {
+            table: [
+                dict(row._mapping)
+                for row in connection.execute(sa.select(*map(sa.column, rows[0])).select_from(sa.table(table)))
+            ]
+            for table, rows in FILLED.items()
+        }
+    engine.dispose()
+    return found
+
+
+def test_a_storage_of_the_first_version_keeps_all_it_holds(storage_url: str) -> None:
+    first_schema(storage_url)
+    before = contents(storage_url)
+    report = upgrade(storage_url)
+    assert (report.from_revision, report.to_revision) == ("0001", needed_revision())
+    assert contents(storage_url) == before
+    assert not upgrade(storage_url).changed
+    storage = open_storage(storage_url)
+    with storage.read() as session:
+        never, orders = session.scalars(states.listing())
+        known = states.latest_states(session)
+    storage.close()
+    assert orders.last_full_at == orders.first_profiled_at == orders.last_profiled_at
+    assert (never.last_full_at, never.paused_at, never.decision_id) == (None, None, None)
+    assert [(state.table.name, state.confidence) for state in known.values()] == [
+        ("orders", "exact"),
+        ("never", "exact"),
+    ]
+
+
+def test_a_storage_of_the_first_version_survives_an_upgrade_killed_anywhere(storage_url: str, actor) -> None:
+    first_schema(storage_url)
+    before = contents(storage_url)
+    for statement in ("16", "25"):
+        process = actor("upgrade_and_die", storage_url, statement)
+        assert (process.communicate()[0], process.returncode) == ("", -9)
+        assert (standing(storage_url), contents(storage_url)) == ((True, "0001"), before)
+    assert upgrade(storage_url).changed
+    assert contents(storage_url) == before
 
 
 def test_the_migrated_schema_is_the_models(storage_url: str) -> None:
