@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 Strategy = Literal["stream", "pushdown"]
+_WILDCARDS = frozenset("*?[")
+
+
+def is_glob(pattern: str) -> bool:
+    return not _WILDCARDS.isdisjoint(pattern)
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -122,6 +128,14 @@ class ProfilingConfig:
     histogram_bins: int = 10
     metrics: tuple[str, ...] = ()
     default_sample_ratio: float = 1.0
+
+    @cached_property
+    def rules_by_name(self) -> Mapping[str | None, tuple[tuple[int, TableRule], ...]]:
+        """The rules, each with its place in the file, by the table that they name; under None those with a glob."""
+        found: dict[str | None, list[tuple[int, TableRule]]] = {}
+        for place, rule in enumerate(self.tables):
+            found.setdefault(None if is_glob(rule.table) else rule.table, []).append((place, rule))
+        return {name: tuple(rules) for name, rules in found.items()}
 
 
 @dataclass(frozen=True)

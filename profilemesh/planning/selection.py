@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
+from operator import itemgetter
 
-from profilemesh.config.model import ColumnRule, Config, TableRule, Window
+from profilemesh.config.model import ColumnRule, Config, TableRule, Window, is_glob
 from profilemesh.planning.snapshots import Snapshot
 from profilemesh.tables import Column, TableRef
 
 _EVERY_TABLE = TableRule()
-_WILDCARDS = frozenset("*?[")
+_MOST_HINTS = 20
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,18 @@ def missing_tables(
     `warehouses` are those that answered: of the others nothing is known, and nothing is said.
     """
     missing: list[tuple[str, str | None]] = []
+    by_name: dict[str, list[TableRef]] = {}
+    for ref in catalogue_refs:
+        by_name.setdefault(ref.name, []).append(ref)
     for rule in config.profiling.tables:
-        if _is_glob(rule.table) or any(_matches(rule, ref) for ref in catalogue_refs):
+        if is_glob(rule.table) or any(_matches(rule, ref) for ref in by_name.get(rule.table, ())):
             continue
         if _may_be_elsewhere(rule, config, warehouses):
             continue
         covered = [ref for ref in catalogue_refs if _is_match(ref.warehouse, rule.warehouse)]
-        missing.append((_told(rule), _nearest(rule, covered or catalogue_refs)))
+        # Where a whole schema is gone, the first few names are hint enough.
+        instead = _nearest(rule, covered or catalogue_refs) if len(missing) < _MOST_HINTS else None
+        missing.append((_told(rule), instead))
     return missing
 
 
@@ -106,7 +112,9 @@ def _matching_rules(config: Config, table: TableRef) -> list[TableRule]:
     """In the order of the file, which `max` keeps among equals."""
     if not config.profiling.tables:
         return [_EVERY_TABLE]
-    return [rule for rule in config.profiling.tables if _matches(rule, table)]
+    rules = config.profiling.rules_by_name
+    candidates = sorted([*rules.get(table.name, ()), *rules.get(None, ())], key=itemgetter(0))
+    return [rule for _, rule in candidates if _matches(rule, table)]
 
 
 def _exactness(rule: TableRule, table: TableRef) -> tuple[bool, bool, bool]:
@@ -132,7 +140,7 @@ def _is_match(name: str, pattern: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _glob(pattern: str) -> re.Pattern[str] | None:
     # The library's own memory of compiled patterns is too small for a file that lists hundreds of tables.
-    return re.compile(translate(pattern)) if _is_glob(pattern) else None
+    return re.compile(translate(pattern)) if is_glob(pattern) else None
 
 
 def _matches_any(name: str, patterns: Iterable[str]) -> bool:
@@ -147,10 +155,6 @@ def _profiled(rule: ColumnRule, columns: tuple[Column, ...]) -> tuple[Column, ..
 
 def _is_profiled(rule: ColumnRule, name: str) -> bool:
     return (not rule.include or _matches_any(name, rule.include)) and not _matches_any(name, rule.exclude)
-
-
-def _is_glob(pattern: str) -> bool:
-    return not _WILDCARDS.isdisjoint(pattern)
 
 
 def _may_be_elsewhere(rule: TableRule, config: Config, warehouses: Collection[str]) -> bool:

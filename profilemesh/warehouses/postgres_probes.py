@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from profilemesh.planning.snapshots import Confidence, Probe, Probed
 from profilemesh.tables import TableRef
 from profilemesh.warehouses.base import quoted
+from profilemesh.warehouses.postgres_partitions import digest
 
 DIALECT = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
 MOST_ROWS = 1000
@@ -40,22 +39,22 @@ def question(table: TableRef, probe: Probe) -> str:
 
 def told(probe: Probe) -> str:
     if probe.query is not None:
-        return "the configured query"
+        return "the query of connector_overrides"
     if probe.checksum:
-        return "count and checksum of all rows"
-    return f"count and maximum of {probe.watermark}" if probe.watermark else "count"
+        return "checksum of every row"
+    return f"count and highest {probe.watermark}" if probe.watermark else "count"
 
 
 def probed(probe: Probe, answer: Sequence[tuple[Any, ...]]) -> Probed:
     if len(answer) > MOST_ROWS:
         return Probed(told(probe), failure=f"the query answers more than {MOST_ROWS:,} rows")
     if all(value is None for row in answer for value in row):
-        return Probed(told(probe), failure="the query answers nothing")
+        return Probed(told(probe), failure="the query answers nothing, which is no token")
     is_exact = probe.is_exact if probe.query is not None else probe.checksum
-    text = json.dumps([list(row) for row in answer], default=str)
     return Probed(
         told(probe),
-        hashlib.sha256(text.encode()).hexdigest()[:32],
+        # In any order: without ORDER BY it means nothing, and with one the rows tell it.
+        digest([probe.query, probe.watermark, sorted(map(repr, answer))]),
         Confidence.EXACT if is_exact else Confidence.HEURISTIC,
         rows=None if probe.query is not None else answer[0][0],
     )
