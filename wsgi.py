@@ -1,5 +1,5 @@
 """What a WSGI server loads: `granian --interface wsgi wsgi:app`, or `gunicorn wsgi:app`."""
 
-from app import create_app
+from jobs import served_app
 
-app = create_app()
+app = served_app()

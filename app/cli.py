@@ -17,6 +17,8 @@ from profilemesh.errors import ProfileMeshError
 
 # No more than the storage's pool has connections: who comes later waits here, and not there for a failure.
 THREADS = 12
+# For the requests that are being answered, and then for the tick in hand to give back its tables.
+STOP_SECONDS = 30
 
 
 class Refused(click.ClickException):
@@ -29,7 +31,12 @@ class Refused(click.ClickException):
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (API_PORT, 8000).")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Serve the dashboard and the API."""
+    """Serve the dashboard and the API, and tick: plan and profile by itself, every PROFILEMESH_TICK_MINUTES.
+
+    \b
+    profilemesh serve --port 8080
+    PROFILEMESH_SCHEDULER=off profilemesh serve --workers 4
+    """
     try:
         settings = read_settings()
         # Workers read their settings from the environment; what is wrong with them is better said once, here.
@@ -41,7 +48,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     _require_free(address, at)
     click.echo(f"ProfileMesh on http://{address}:{at} (Ctrl-C stops it)")
     server = Granian(
-        "app:create_app",
+        "jobs:served_app",
         factory=True,
         address=address,
         port=at,
@@ -49,6 +56,8 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         workers=workers,
         blocking_threads=THREADS,
         websockets=False,
+        workers_kill_timeout=STOP_SECONDS,
+        respawn_failed_workers=True,
         # It warns of any number of threads that serves pages which wait for a database.
         log_level=LogLevels.error,
     )

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from apscheduler.triggers.cron import CronTrigger
 from dotenv import load_dotenv
 
+from app.cron import cron_trigger
 from profilemesh.config import load_config
 from profilemesh.config.addresses import BadAddress, resolved_url
 from profilemesh.errors import ConfigError
@@ -57,9 +59,48 @@ def _secret(text: str) -> str:
     return text or secrets.token_hex(32)
 
 
+def _switch(text: str) -> bool:
+    if text.lower() not in ("on", "off"):
+        raise ValueError("on or off")
+    return text.lower() == "on"
+
+
+LEAST_MINUTES, MOST_MINUTES = 0.01, 60 * 24 * 366
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
+        raise ValueError(f"minutes from {LEAST_MINUTES} to {MOST_MINUTES}")
+    return minutes
+
+
+def _cron(text: str) -> CronTrigger | None:
+    try:
+        return cron_trigger(text) if text else None
+    except ValueError as error:
+        raise ValueError(f"five fields of cron such as 0 6 * * 1-5 ({error})") from None
+
+
 SETTINGS = (
     Setting("PROFILEMESH_CONFIG", "profilemesh.yml", "The configuration file."),
     Setting("PROFILEMESH_DB_URL", "", "Storage database URL; goes before `storage.connection` of the configuration."),
+    Setting("PROFILEMESH_SCHEDULER", "on", "Whether the server plans and profiles by itself: `on` or `off`.", _switch),
+    Setting(
+        "PROFILEMESH_TICK_MINUTES",
+        "15",
+        "Minutes from one tick of the scheduler to the next, counted from midnight UTC.",
+        _minutes,
+    ),
+    Setting(
+        "PROFILEMESH_TICK_CRON",
+        "",
+        "When it ticks, as the five fields of cron in UTC such as `0 6 * * 1-5`; goes before the minutes.",
+        _cron,
+    ),
     Setting("API_HOST", "127.0.0.1", "Address that `profilemesh serve` listens on.", _host),
     Setting("API_PORT", "8000", "Port that `profilemesh serve` listens on.", _port),
     Setting(

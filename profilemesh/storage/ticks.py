@@ -54,9 +54,10 @@ def end(
     return hits_one(session, sa.update(Tick).where(open_).values(counts | last))
 
 
-def latest(session: Session, n: int) -> Sequence[Tick]:
-    """The last ticks, the newest first."""
-    return session.scalars(sa.select(Tick).order_by(Tick.started_at.desc(), Tick.tick_id.desc()).limit(n)).all()
+def latest(session: Session, n: int, asked_by: str | None = None) -> Sequence[Tick]:
+    """The last ticks, of all or of those asked for by one, the newest first."""
+    wanted = sa.select(Tick) if asked_by is None else sa.select(Tick).where(Tick.asked_by == asked_by)
+    return session.scalars(wanted.order_by(Tick.started_at.desc(), Tick.tick_id.desc()).limit(n)).all()
 
 
 def running(session: Session, *, now: datetime | None = None) -> list[Tick]:
