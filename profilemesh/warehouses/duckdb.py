@@ -30,7 +30,7 @@ from profilemesh.errors import (
 from profilemesh.planning.snapshots import Confidence, Probe, Probed, Snapshot
 from profilemesh.tables import Column, Kind, TableRef
 from profilemesh.warehouses.base import Misconfigured, Scan, SentStatement, quoted
-from profilemesh.warehouses.duckdb_probes import DuckDBProber, has_key, rowid_of
+from profilemesh.warehouses.duckdb_probes import DuckDBProber, comparable, key_value, rowid_of
 from profilemesh.warehouses.files import FileWarehouse, duckdb_token, existing_file
 from profilemesh.warehouses.probes import Subject, missing
 from profilemesh.warehouses.views import self_contained
@@ -284,8 +284,11 @@ class DuckDBWarehouse(FileWarehouse):
             ]
             return missing(wanted, present) | DuckDBProber(scan, self.path).probed(subjects)
 
-    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
-        return has_key(column, text)
+    def comparable(self, cell: sa.ColumnElement[Any], column: Column) -> sa.ColumnElement[Any]:
+        return comparable(cell, column)
+
+    def key_value(self, column: Column, text: str) -> sa.ColumnElement[Any]:
+        return key_value(column, text)
 
     def sampled(
         self, table: TableRef, part: sa.Select[Any], whole: sa.TableClause, fraction: float, seed: int

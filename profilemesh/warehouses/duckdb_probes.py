@@ -46,14 +46,15 @@ def rowid_of(columns: Sequence[Column]) -> str | None:
     return None if any(column.name.lower() == "rowid" for column in columns) else "rowid"
 
 
-def has_key(column: Column, text: str) -> sa.ColumnElement[bool]:
-    """Whether the column's value is the one of this text, so that row groups without it are not read."""
-    cell = _cell(column)
-    if column.kind is Kind.TEXT:
-        # Of an ENUM too: a text that is no value of it any more is none, not a failure.
-        value = sa.cast(cell, sa.Text) if column.type.startswith("ENUM") else cell
-        return value.is_not_distinct_from(sa.literal(text, sa.Text))
-    return cell.is_not_distinct_from(sa.cast(sa.literal(text, sa.Text), _Typed(column.type)))
+def comparable(cell: Expression, column: Column) -> Expression:
+    """Of an ENUM the text: one that is no value of it any more is none, not a failure."""
+    return sa.cast(cell, sa.Text) if column.type.startswith("ENUM") else cell
+
+
+def key_value(column: Column, text: str) -> Expression:
+    """A literal of the column's own type, by which row groups without it are not read."""
+    value = sa.literal(text, sa.Text)
+    return value if column.kind is Kind.TEXT else sa.cast(value, _Typed(column.type))
 
 
 def _cell(column: Column) -> sa.ColumnClause[Any]:

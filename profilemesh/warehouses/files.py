@@ -180,12 +180,12 @@ class FileWarehouse(Warehouse):
         return replace(found, probed=answer)
 
     def source(self, table: TableRef, columns: Sequence[Column], rows: Rows = EVERY_ROW) -> sa.FromClause:
-        condition = partition_filter(table, rows, self.has_key)
-        if condition is None and rows.fraction is None:
-            return plain_source(table, columns)
         # A column of the key may be left out of the profile; the filter needs it all the same.
         needed = {column.name: column for column in (*columns, *rows.key)}
         whole = plain_source(table, tuple(needed.values()))
+        condition = partition_filter(table, rows, dict(whole.c.items()), self)
+        if condition is None and rows.fraction is None:
+            return plain_source(table, columns)
         part = sa.select(*(whole.c[column.name] for column in columns) or (sa.literal_column("1").label("row"),))
         if condition is not None:
             part = part.where(condition)
@@ -194,8 +194,12 @@ class FileWarehouse(Warehouse):
         return part.subquery("part")
 
     @abstractmethod
-    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
-        """Whether a key column's value is the one that a manifest's text stands for; never NULL."""
+    def comparable(self, cell: sa.ColumnElement[Any], column: Column) -> sa.ColumnElement[Any]:
+        """A key column's cell as it is compared with `key_value`."""
+
+    @abstractmethod
+    def key_value(self, column: Column, text: str) -> sa.ColumnElement[Any]:
+        """The value that a manifest's text stands for."""
 
     @abstractmethod
     def sampled(

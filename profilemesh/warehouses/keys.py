@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from profilemesh.errors import StatementFailed
 from profilemesh.tables import Column, Rows, TableRef
-from profilemesh.warehouses.base import quoted
 
 Expression = sa.ColumnElement[Any]
-Same = Callable[[Column, str], sa.ColumnElement[bool]]
-"""Whether a key column's value is the one that this text stands for; never NULL."""
+
+
+class Comparing(Protocol):
+    """How an engine compares a key column with the text of a value."""
+
+    def comparable(self, cell: Expression, column: Column) -> Expression: ...
+
+    def key_value(self, column: Column, text: str) -> Expression: ...
+
 
 # The engines limit the depth of an expression, and each operator in a row adds one.
 _GROUP = 50
@@ -31,34 +37,58 @@ def key_name(values: Sequence[str | None]) -> str:
     return ", ".join("NULL" if value is None else value for value in values)
 
 
-def partition_filter(table: TableRef, rows: Rows, same: Same) -> sa.ColumnElement[bool] | None:
+def partition_filter(
+    table: TableRef, rows: Rows, cells: Mapping[str, Expression], engine: Comparing
+) -> sa.ColumnElement[bool] | None:
     """The condition that tells these rows from the others, never NULL; None if no partition is asked for.
 
     Raises StatementFailed where the keys do not fit their columns: a filter is never dropped.
     """
     conditions = []
     if rows.of is not None:
-        conditions.append(_is_one(table, rows.of, rows.key, same))
+        conditions.append(_is_one(_values(table, rows.of, rows.key), rows.key, cells, engine))
     if rows.but:
-        conditions.append(sa.not_(_is_one(table, rows.but, rows.key, same).self_group()))
+        conditions.append(sa.not_(_is_one(_values(table, rows.but, rows.key), rows.key, cells, engine)))
     return sa.and_(*conditions) if conditions else None
 
 
-def _is_one(table: TableRef, keys: Iterable[str], columns: Sequence[Column], same: Same) -> sa.ColumnElement[bool]:
-    matches = [_is(table, key, columns, same) for key in keys]
-    return folded(matches, sa.or_) if matches else sa.false()
+def _values(table: TableRef, keys: Iterable[str], columns: Sequence[Column]) -> list[list[str | None]]:
+    found: list[list[str | None]] = [json.loads(key) for key in keys]
+    unfit = [values for values in found if not columns or len(values) != len(columns)]
+    if unfit:
+        raise StatementFailed(f"table {table}: partition {unfit[0]} has no value for each column of its key")
+    return found
 
 
-def _is(table: TableRef, key: str, columns: Sequence[Column], same: Same) -> sa.ColumnElement[bool]:
-    values = json.loads(key)
-    if not columns or len(values) != len(columns):
-        raise StatementFailed(f"table {table}: partition {key} has no value for each column of its key")
-    return sa.and_(
-        *(
-            sa.column(quoted(column.name)).is_(None) if value is None else same(column, value)
-            for column, value in zip(columns, values, strict=True)
+def _is_one(
+    keys: Iterable[Sequence[str | None]], columns: Sequence[Column], cells: Mapping[str, Expression], engine: Comparing
+) -> sa.ColumnElement[bool]:
+    """By the first column's values: those that go on in the same way share a list."""
+    rests: dict[str | None, set[tuple[str | None, ...]]] = {}
+    for first, *rest in keys:
+        rests.setdefault(first, set()).add(tuple(rest))
+    alike: dict[frozenset[tuple[str | None, ...]], list[str | None]] = {}
+    for first, found in rests.items():
+        alike.setdefault(frozenset(found), []).append(first)
+    matches = []
+    for shared, firsts in alike.items():
+        match = _is_in(firsts, columns[0], cells, engine)
+        matches.append(
+            sa.and_(match, _is_one(sorted(shared, key=key_text), columns[1:], cells, engine)) if columns[1:] else match
         )
-    )
+    return sa.or_(sa.false(), *matches)
+
+
+def _is_in(
+    texts: Sequence[str | None], column: Column, cells: Mapping[str, Expression], engine: Comparing
+) -> sa.ColumnElement[bool]:
+    cell = cells[column.name]
+    values = [engine.key_value(column, text) for text in texts if text is not None]
+    matches: list[sa.ColumnElement[bool]] = [cell.is_(None)] if None in texts else []
+    if values:
+        # Of NULL, IN alone is unknown, and so is NOT IN.
+        matches.append(sa.and_(cell.is_not(None), engine.comparable(cell, column).in_(values)))
+    return sa.or_(*matches)
 
 
 def folded(parts: Sequence[Expression], join: Callable[[Any, Any], Expression]) -> Expression:

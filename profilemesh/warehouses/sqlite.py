@@ -34,7 +34,7 @@ from profilemesh.warehouses.base import Misconfigured, Reading, Scan, SentStatem
 from profilemesh.warehouses.files import FileWarehouse, existing_file, sqlite_token
 from profilemesh.warehouses.probes import Subject, missing
 from profilemesh.warehouses.sqlite_packing import Layout
-from profilemesh.warehouses.sqlite_probes import SQLiteProber, has_key, rowid_of, sampled
+from profilemesh.warehouses.sqlite_probes import SQLiteProber, comparable, key_value, rowid_of, sampled
 from profilemesh.warehouses.sqlite_readings import kind_of, quick_of, reading_of
 from profilemesh.warehouses.views import self_contained
 
@@ -252,8 +252,11 @@ class SQLiteWarehouse(FileWarehouse):
             ]
             return missing(wanted, present) | SQLiteProber(scan).probed(subjects)
 
-    def has_key(self, column: Column, text: str) -> sa.ColumnElement[bool]:
-        return has_key(column, text)
+    def comparable(self, cell: sa.ColumnElement[Any], column: Column) -> sa.ColumnElement[Any]:
+        return comparable(cell, column)
+
+    def key_value(self, column: Column, text: str) -> sa.ColumnElement[Any]:
+        return key_value(column, text)
 
     def sampled(
         self, table: TableRef, part: sa.Select[Any], whole: sa.TableClause, fraction: float, seed: int
@@ -352,7 +355,7 @@ def _mapped(subject: str, opening: bool = False) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise StatementFailed(f"{subject}: a name or definition in it is not valid UTF-8 ({error})") from error
+        raise StatementFailed(f"{subject}: a name, definition or value in it is not valid UTF-8 ({error})") from error
     except (adbc.Error, OSError) as error:
         raise _translated(str(error), subject, opening) from error
 

@@ -31,14 +31,14 @@ def rowid_of(columns: Sequence[Column]) -> str | None:
     return next((name for name in _ROWIDS if name not in taken), None)
 
 
-def has_key(column: Column, text: str) -> sa.ColumnElement[bool]:
-    """Whether the column's value is the one of this text, to which the column's affinity gives the right type."""
-    return _cell(column).is_not_distinct_from(sa.literal(text, sa.Text))
+def comparable(cell: Expression, column: Column) -> Expression:
+    """By bytes: else a column that ignores case would have one partition with two names."""
+    return sa.collate(cell, "BINARY")
 
 
-def _cell(column: Column) -> Expression:
-    # As the bytes are: a column that ignores case would have one partition with two names.
-    return sa.collate(sa.column(quoted(column.name)), "BINARY")
+def key_value(column: Column, text: str) -> Expression:
+    """A text, to which the column's affinity gives the right type."""
+    return sa.literal(text, sa.Text)
 
 
 class Streaming(Asking, Protocol):
@@ -60,7 +60,7 @@ class SQLiteProber(Prober):
         return sa.func.quote(sa.func.max(expression), type_=sa.Text)
 
     def grouped(self, column: Column) -> Expression:
-        return _cell(column)
+        return comparable(sa.column(quoted(column.name)), column)
 
     def text(self, column: Column) -> Expression:
         return sa.cast(sa.column(quoted(column.name)), sa.Text)
@@ -131,7 +131,8 @@ def sampled(part: sa.Select[Any], whole: sa.TableClause, rowid: str, fraction: f
     that begins at random and goes on at the strip's start where it meets its end, so all numbers are equally likely.
     Gaps between the numbers make a range poorer in rows, not the sample unfair.
     """
-    number: Expression = sa.literal_column(rowid)
+    number: sa.ColumnClause[int] = sa.column(quoted(rowid), sa.BigInteger)
+    whole.append_column(number)
     lowest = sa.select(sa.func.min(number)).select_from(whole).scalar_subquery()
     highest = sa.select(sa.func.max(number)).select_from(whole).scalar_subquery()
     bounds = sa.select(lowest.label("low"), (sa.cast(highest, sa.REAL) - lowest + 1).label("span")).cte("bounds")
@@ -143,7 +144,11 @@ def sampled(part: sa.Select[Any], whole: sa.TableClause, rowid: str, fraction: f
         _range(bounds, strips, strips.c.n + 0.0, until - 1.0),
     ).subquery("ranges")
     numbered = ranges.join(whole, sa.and_(number >= ranges.c.first, number < ranges.c.beyond))
-    return part.select_from(numbered).subquery("sample")
+    drawn = sa.select(*part.selected_columns).select_from(numbered)
+    if part.whereclause is not None:
+        # As a bare condition it would invite an index, be it made for this statement, to be read for each range anew.
+        drawn = drawn.where(sa.case((part.whereclause, sa.true()), else_=sa.false()))
+    return drawn.subquery("sample")
 
 
 def _strips(seed: int) -> sa.CTE:
