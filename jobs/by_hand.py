@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from jobs.tick import HAND, Project, tick
@@ -19,10 +20,13 @@ class ByHand:
         self.lock, self.stopping = threading.Lock(), threading.Event()
         self.running: dict[str | None, tuple[threading.Thread, datetime]] = {}
 
-    def run_now(self, only: str | None = None, force: bool = False) -> str | None:
+    def run_now(
+        self, only: str | None = None, force: bool = False, planned: Callable[[str | None], object] | None = None
+    ) -> str | None:
         """Begin to plan and carry out all tables, or those that `only` names; `force` reads what did not change too.
 
-        Returns at once: None if it has begun, else who is at it already.
+        Returns at once: None if it has begun, else who is at it already. `planned` hears the plan's id once it is made,
+        and None at the end.
         """
         with self.lock:
             if self.stopping.is_set():
@@ -30,7 +34,7 @@ class ByHand:
             _, since = self.running.get(only, (None, None))
             if since is not None:
                 return f"a run of {only or 'all tables'}, asked for at {since:%H:%M:%S} UTC, is still going on"
-            thread = threading.Thread(target=self._run, args=(only, force), name="by-hand", daemon=True)
+            thread = threading.Thread(target=self._run, args=(only, force, planned), name="by-hand", daemon=True)
             self.running[only] = (thread, utc_now())
             thread.start()
         return None
@@ -43,9 +47,11 @@ class ByHand:
         for thread in threads:
             thread.join(STOP_SECONDS)
 
-    def _run(self, only: str | None, force: bool) -> None:
+    def _run(self, only: str | None, force: bool, planned: Callable[[str | None], object] | None) -> None:
         try:
-            tick(self.project, asked_by=HAND, only=only, force=force, stop=self.stopping)
+            tick(self.project, asked_by=HAND, only=only, force=force, stop=self.stopping, planned=planned)
         finally:
             with self.lock:
                 del self.running[only]
+            if planned is not None:
+                planned(None)

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import uuid
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,13 @@ def tick(
     only: str | None = None,
     force: bool = False,
     stop: threading.Event | None = None,
+    planned: Callable[[str], object] | None = None,
 ) -> Report | None:
-    """What came of it; None if it was stopped, or failed as a whole. `stop`, set by another thread, ends it."""
+    """What came of it; None if it was stopped, or failed as a whole. `stop`, set by another thread, ends it; `planned`
+    hears the plan's id."""
     stop = stop or threading.Event()
     try:
-        return _carried_out(project, asked_by, only, force, stop)
+        return _carried_out(project, asked_by, only, force, stop, planned)
     except Interrupted as error:
         log.warning("the tick was %s", error)
     except Exception as error:  # noqa: BLE001 - one tick's failure is recorded, and the next one tries again
@@ -63,13 +66,22 @@ def tick(
     return None
 
 
-def _carried_out(project: Project, asked_by: str, only: str | None, force: bool, stop: threading.Event) -> Report:
+def _carried_out(
+    project: Project,
+    asked_by: str,
+    only: str | None,
+    force: bool,
+    stop: threading.Event,
+    planned: Callable[[str], object] | None,
+) -> Report:
     with closing(open_storage(project.storage_url)) as storage:
         config = project.config()
         with opened(config) as warehouses:
             plan = look(config, storage, warehouses, utc_now(), only=only, force=force)
             if stop.is_set():
                 raise Interrupted("stopped before anything was read")
+            if planned is not None:
+                planned(plan.plan_id)
             return run_plan(plan, config, storage, warehouses, asked_by=asked_by, stop=stop)
 
 
