@@ -148,6 +148,7 @@ def test_a_table_is_gone_since_it_was_first_missed(storage: Storage) -> None:
         record(storage, at, skip(Reason.VANISHED))
     record(storage, LATER, decision(Action.FULL, Reason.REAPPEARED))
     assert state(storage).vanished_at == NOW
+    assert [(day.action, day.decisions, day.unpriced) for day in spared(storage)] == [("full", 1, 1), ("skip", 2, 0)]
 
 
 def test_a_skip_spares_the_full_scan_and_a_deferral_nothing(storage: Storage) -> None:
