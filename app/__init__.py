@@ -8,10 +8,12 @@ from typing import Any
 
 from flask import Flask
 
-from app import api, errors, extensions, formats, links, security, storage
+from app import api, clients, errors, extensions, formats, links, preview, security, storage
+from app.api import plan as plan_api
 from app.api import root as root_api
 from app.api import runs as runs_api
-from app.pages import runs, tables
+from app.api import tables as tables_api
+from app.pages import plan, runs, tables
 from app.settings import read_settings, storage_url
 
 
@@ -28,13 +30,15 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
     links.init_app(app)
+    clients.init_app(app)
+    preview.init_app(app)
     extensions.init_app(app)
     security.init_app(app)
     api.init_app(app)
     storage.init_app(app)
-    extensions.api.register_blueprint(root_api.blueprint)
-    extensions.api.register_blueprint(runs_api.blueprint)
-    for pages in (runs.pages, tables.pages):
+    for blueprint in (root_api.blueprint, runs_api.blueprint, tables_api.blueprint, plan_api.blueprint):
+        extensions.api.register_blueprint(blueprint)
+    for pages in (plan.pages, runs.pages, tables.pages):
         app.register_blueprint(pages)
     errors.init_app(app)
     return app

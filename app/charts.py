@@ -88,9 +88,9 @@ def share(percent: float | None, width: int = 70, height: int = 6) -> Markup:
     return _svg("share", width, height, parts)
 
 
-def stacked(stacks: Sequence[Stack], label: str, width: int = 640, height: int = 230) -> Markup:
+def stacked(stacks: Sequence[Stack], label: str, width: int = 640, height: int = 230, left: int = 30) -> Markup:
     """Bars of whole numbers, one per stack, with a scale; `label` is the text alternative."""
-    left, ground = 30, height - 20
+    ground = height - 20
     scale = scale_to(max((s.height for s in stacks), default=0), whole=True)
     tall = ground - 10
     parts = _grid(scale, left, width, ground, tall)

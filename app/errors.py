@@ -14,15 +14,22 @@ from app.storage import trouble
 from profilemesh.errors import StorageOutdated
 
 HEADINGS = {
+    400: "Not understood",
+    403: "Not allowed from here",
     404: "Not found",
     405: "Not possible here",
-    422: "This filter is not understood",
+    409: "It is going on already",
+    415: "Only JSON is read here",
+    422: "This is not understood",
     500: "Something went wrong",
 }
 PROBLEM = "application/problem+json"
 ADVICE = {
+    400: "Reload the page, then try again.",
+    403: "Use `profilemesh` on the server, or the dashboard there.",
     404: "It may have been pruned, or the address is mistyped.",
     405: "This address is for reading.",
+    409: "The plan page shows its progress.",
     422: "Change or remove what is named above.",
     429: "Wait a moment, then try again.",
     500: "That is our fault. The server's log has the reason.",
@@ -41,7 +48,8 @@ def show_http_error(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < 400:
         return error
     data: dict[str, Any] = getattr(error, "data", None) or {}
-    fields = data.get("messages", {}).get("query") if error.code == 422 else None
+    messages = data.get("messages", {})
+    fields = messages.get("query") or messages.get("json") if error.code == 422 else None
     headers = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type", "location")]
     detail = _sentence(fields) if fields else data.get("message") or error.description or error.name
     return answer(error.code, error.name, detail, fields, headers)

@@ -59,6 +59,8 @@ htmx = Htmx()
 
 def init_app(app: Flask) -> None:
     app.config.from_mapping(OPENAPI)
+    # A form holds as long as the browser's session; the cookie goes with no request from another site.
+    app.config.update(WTF_CSRF_TIME_LIMIT=None, SESSION_COOKIE_SAMESITE="Lax")
     db.init_app(app)
     api.init_app(app)
     csrf.init_app(app)

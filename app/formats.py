@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from app import charts, numerals, pictures, words
+from app import charts, evidence, numerals, pictures, words
 from app.numerals import DASH, Number, compact, exact
 from app.queries.profiles import ColumnProfile
 
@@ -17,12 +17,13 @@ from app.queries.profiles import ColumnProfile
 def init_app(app: Flask) -> None:
     for format_number in (compact, exact, numerals.number, numerals.percent, numerals.change, numerals.duration):
         app.add_template_filter(format_number)
-    told = (words.reason, words.read, words.scope, words.story, words.decision)
+    told = (words.reason, words.action, words.read, words.scope, words.story, words.decision, words.outcome)
     for tell in (*told, words.status_mark, words.status_label):
         app.add_template_filter(tell)
-    for write in (ago, utc, when, short, cut, plain, command, extreme):
+    for write in (ago, utc, when, short, cut, plain, command, extreme, evidence.facts):
         app.add_template_filter(write)
-    app.jinja_env.globals.update(DASH=DASH, charts=charts, pictures=pictures, plural=words.plural)
+    app.jinja_env.globals.update(DASH=DASH, STALENESS=words.STALENESS, charts=charts, pictures=pictures)
+    app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY)
 
 
 AGES = ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h"), (100 * 86400, 86400, "d"))

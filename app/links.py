@@ -12,13 +12,18 @@ DAYS = (1, 7, 30, 90, 365)
 
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.globals.update(kept=kept, day_choices=day_choices)
+    app.jinja_env.globals.update(kept=kept, day_choices=day_choices, log_filter=log_filter)
 
 
 def kept(wanted: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """The filters that are set, with changes; a change of anything leads back to the first page."""
     chosen = {**wanted, "page": 1, **changed}
     return {name: value for name, value in chosen.items() if value is not None and value != DEFAULTS.get(name)}
+
+
+def log_filter(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters of the plan page that are about its log."""
+    return kept({name: value for name, value in wanted.items() if name not in ("preview", "asked")})
 
 
 def day_choices(chosen: int) -> list[int]:

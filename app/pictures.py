@@ -8,8 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.charts import Mark, histogram, line, spark
+from app.charts import Mark, Stack, histogram, line, spark, stacked
 from app.numerals import compact, exact, number, percent
+from app.queries.decisions import Day
 from app.queries.profiles import ColumnProfile
 from app.queries.runs import GOOD_STATUSES
 from app.words import plural
@@ -115,6 +116,22 @@ def _over_time(marks: Sequence[Mark], runs: Sequence[Any], name: str, write: Any
         f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
     )
     return line(marks, told, unit)
+
+
+def spared_chart(days: Sequence[Day]) -> Markup:
+    """Rows read and rows spared by day, what was measured and what is an estimate told apart."""
+    stacks = [
+        Stack(
+            f"{each.day:%-d %b}",
+            f"{each.day:%-d %b}: {exact(each.read)} rows read, {exact(each.measured)} spared (measured), "
+            f"{exact(each.estimated)} spared (estimated)",
+            (("read", each.read), ("measured", each.measured), ("estimated", each.estimated)),
+        )
+        for each in days
+    ]
+    read, spared = (sum(getattr(each, name) for each in days) for name in ("read", "spared"))
+    told = f"Rows read and spared per day in {len(days)} days: {compact(read)} read, {compact(spared)} spared"
+    return stacked(stacks, told, left=46)
 
 
 def _day(run: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.numerals import compact, duration, exact
+from app.numerals import compact, duration, exact, percent
 from profilemesh.planning.decisions import Reason
 
 REASONS: Mapping[str, str] = {reason.value: reason.meaning for reason in Reason}
@@ -16,6 +16,12 @@ ACTIONS = {
     "skip": "not read",
     "defer": "put off",
 }
+OUTCOMES = {"success": "read", "failed": "failed", "deferred": "put off after all"}
+ASKED_BY = {"schedule": "the schedule", "hand": "hand", "command": "a command"}
+STALENESS = (
+    "How far the profile may be behind the data: 0 is proved unchanged, 100 never profiled; else its age against the "
+    "interval (60), the share of rows that changed (30) and a priority of its own (10)"
+)
 SCOPES = {"full": "full", "merged": "merged", "partial": "partial", "sample": "sample"}
 MARKS = {"success": "ok", "completed": "ok", "failed": "failed", "running": "running", "drift_detected": "high"}
 LABELS = {"success": "ok", "completed": "ok", "drift_detected": "drift"}
@@ -27,6 +33,10 @@ def reason(code: str | None) -> str:
 
 def action(code: str | None) -> str:
     return ACTIONS.get(code or "", (code or "").replace("_", " "))
+
+
+def outcome(code: str | None) -> str:
+    return OUTCOMES.get(code or "", (code or "").replace("_", " "))
 
 
 def scope(code: str | None) -> str:
@@ -58,11 +68,25 @@ def read(run: Any) -> str:
         return "reading now"
     detail: Mapping[str, Any] = run.scope_detail or {}
     rows = "" if run.rows_scanned is None else f"{compact(run.rows_scanned)} {plural(run.rows_scanned, 'row')}"
-    if "partitions" in detail and "partitions_total" in detail:
-        return f"{detail['partitions']} of {detail['partitions_total']} partitions, {rows or 'rows unknown'}"
+    parts = partitions_read(detail)
+    if parts is not None:
+        return f"{parts[0]} of {parts[1]} {plural(parts[1], 'partition')}, {rows or 'rows unknown'}"
+    if run.scope == "sample" and "fraction" in detail:
+        return f"a sample of {percent(100 * detail['fraction'])}, {rows or 'rows unknown'}"
     if run.scope == "full":
         return "all rows" if run.rows_scanned is None or run.rows_scanned == run.row_count else f"all rows: {rows}"
     return rows
+
+
+def partitions_read(detail: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many partitions a merged profile was made of, and how many of them this run read."""
+    parts, total = detail.get("partitions"), detail.get("partitions_total")
+    if isinstance(parts, int) and isinstance(total, int):
+        return parts, total
+    if not isinstance(parts, list):
+        return None
+    rest = detail.get("rest") or {}
+    return sum(bool(part.get("read")) for part in parts), len(parts) + int(rest.get("partitions") or 0)
 
 
 def first_line(text: str | None, length: int = 160) -> str:
@@ -88,7 +112,7 @@ def story(run: Any) -> str:
 
 MEANINGS = {
     "full": "Every number is of the whole table.",
-    "merged": "Every number is of the whole table: what was read now, merged with what was known.",
+    "merged": "Every number is of the whole table: what was read now, merged with what was known of the rest.",
     "partial": "Every number is of the part that was read.",
     "sample": "Every number is of a sample.",
 }
@@ -98,6 +122,9 @@ def _because(code: str) -> str:
     sentence = {
         "forced": "it was asked for by hand",
         "first_profile": "it was never profiled before",
+        "sampling_configured": "the configuration asks for a sample",
+        "cost_cap": "reading all of it costs more than the limit",
+        "deferred_too_long": "it was put off for too long",
     }
     return sentence.get(code, reason(code))
 
@@ -106,6 +133,12 @@ def _what(run: Any) -> str:
     if run.rows_scanned is None:
         return "the table"
     rows = f"{exact(run.rows_scanned)} {plural(run.rows_scanned, 'row')}"
+    parts = partitions_read(run.scope_detail or {})
+    if parts is not None:
+        return f"{parts[0]} of {parts[1]} {plural(parts[1], 'partition')} ({rows})"
+    fraction = (run.scope_detail or {}).get("fraction")
+    if run.scope == "sample" and fraction:
+        return f"a sample of {percent(100 * fraction)} ({rows})"
     if run.scope != "full":
         return rows
     return f"all {rows}" if run.rows_scanned > 1 else "the one row" if run.rows_scanned else "the empty table"

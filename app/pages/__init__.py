@@ -16,10 +16,14 @@ def parse(schema: type[Schema]) -> dict[str, Any]:
     return dict(parser.parse(schema, request, location="query"))
 
 
+def is_part() -> bool:
+    """Whether htmx asks for a part of the page."""
+    return bool(request.htmx and not request.htmx.history_restore_request)
+
+
 def show(template: str, part: str | None = None, **shown: Any) -> Response:
     """The page, or only its part when htmx asks for that. `now` is the one moment of the answer."""
-    is_part = part is not None and request.htmx and not request.htmx.history_restore_request
     shown.setdefault("now", datetime.now(UTC))
-    response = make_response(render_template(part if is_part and part else template, **shown))
+    response = make_response(render_template(part if part and is_part() else template, **shown))
     response.vary.add("HX-Request")
     return response

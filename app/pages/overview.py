@@ -13,7 +13,7 @@ from app.charts import Stack, spark, stacked
 from app.extensions import db
 from app.numerals import change, percent
 from app.pages import parse, show
-from app.queries import overview, runs
+from app.queries import decisions, overview, runs
 from app.queries.overview import Activity, Figure, Period
 from app.schemas.overview import RANGES, OverviewFilter
 from app.words import plural
@@ -37,6 +37,7 @@ def index() -> Response:
     session, period = db.session(), Period(now, wanted["days"])
     activity = overview.activity(session, period, wanted)
     newest = overview.newest_runs(session, wanted)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return show(
         "overview/index.html",
         part="overview/_body.html",
@@ -46,6 +47,7 @@ def index() -> Response:
         failing=overview.failing(session, wanted, now),
         troubled=overview.troubled(session, wanted),
         newest=newest,
+        decided=decisions.by_reason(session, midnight, wanted["warehouse"]),
         has_runs=bool(newest) or runs.any_run(session),
         wanted=wanted,
         ranges=RANGES,
@@ -73,7 +75,24 @@ def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[T
         _tile("Failed", activity.failed, period, failed, by_count=True, more_is="bad"),
         *drift,
         _tile("Rows read", activity.rows, period, listed),
+        *_spared(period, wanted),
     ]
+
+
+def _spared(period: Period, wanted: dict[str, Any]) -> list[Tile]:
+    """Kept by whole days of UTC and by warehouse, whatever the environment."""
+    if wanted["environment"]:
+        return []
+    days = decisions.spared_by_day(db.session(), period.now, 2 * period.days, wanted["warehouse"])
+    if not any(day.decisions for day in days):
+        return []
+    figure = Figure(sum(day.spared for day in days[period.days :]), sum(day.spared for day in days[: period.days]))
+    read = sum(day.read for day in days[period.days :])
+    share = f"· {percent(100 * figure.now / (figure.now + read))} of all" if figure.now + read else ""
+    picture = spark([day.spared for day in days[period.days :]])
+    aside = "today" if period.days == 1 else share
+    href = url_for("plan.index", warehouse=wanted["warehouse"]) + "#savings"
+    return [Tile("Rows spared", figure.now, _delta(figure, False), "", picture, href, aside)]
 
 
 def _tile(

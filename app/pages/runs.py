@@ -12,6 +12,7 @@ from app.pages import parse, show
 from app.queries import profiles, runs
 from app.queries.pages import Page
 from app.schemas.runs import RunChoice, RunPageFilter
+from app.scopes import told_scope
 
 pages = Blueprint("runs", __name__, url_prefix="/runs")
 
@@ -42,4 +43,4 @@ def one(run_id: str) -> Response:
     if not found:
         abort(404, description=f"Run {run_id} not found.")
     columns = profiles.profile_of(db.session(), found[0])
-    return show("runs/show.html", run=found[0], others=found[1:], columns=columns)
+    return show("runs/show.html", run=found[0], others=found[1:], columns=columns, told=told_scope(found[0]))

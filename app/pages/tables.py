@@ -9,11 +9,14 @@ from flask import Blueprint, Response, abort
 
 from app import pictures
 from app.extensions import db
+from app.hand import can_run
 from app.pages import parse, show
-from app.queries import profiles, tables
+from app.preview import config_or_none
+from app.queries import decisions, profiles, tables
 from app.queries.pages import Page
 from app.queries.runs import GOOD_STATUSES
 from app.schemas.tables import TableChoice, TableFilter
+from app.standing import standing
 from profilemesh.tables import TableRef
 
 pages = Blueprint("tables", __name__, url_prefix="/tables")
@@ -44,11 +47,12 @@ def one(table: str) -> Response:
     found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
     if not found:
         abort(404, description=f"Table {table} not found.")
-    return show("tables/show.html", table=found[0], also_in=found[1:], **_shown(found[0]), now=now)
+    return show("tables/show.html", table=found[0], also_in=found[1:], **_shown(found[0], now), now=now)
 
 
-def _shown(table: TableRef) -> dict[str, Any]:
+def _shown(table: TableRef, now: datetime) -> dict[str, Any]:
     session = db.session()
+    state = tables.state_of(session, table)
     runs = tables.newest_runs(session, table)
     good = [run for run in reversed(runs) if run.status in GOOD_STATUSES][-30:]
     # Sixty failures in a row push the last good run off the list.
@@ -56,7 +60,10 @@ def _shown(table: TableRef) -> dict[str, Any]:
     trend = profiles.trends(session, good)
     columns = profiles.profile_of(session, latest) if latest is not None else []
     return {
-        "state": tables.state_of(session, table),
+        "state": state,
+        "stands": standing(table, state, config_or_none(), now),
+        "decisions": decisions.newest_of(session, table),
+        "can_run": can_run(),
         "runs": runs[:15],
         "run_count": tables.count_runs(session, table) if len(runs) == 60 else len(runs),
         "latest": latest,

@@ -105,6 +105,13 @@ def state_of(session: Session, table: TableRef) -> TableState | None:
     return session.get(TableState, (table.warehouse, table.schema, table.name))
 
 
+def claimed(session: Session) -> dict[str, TableRef]:
+    """The tables that are being read, by the name under which a tick's progress has them."""
+    names = sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name)
+    found = [TableRef(*row) for row in session.execute(names.where(TableState.claimed_by.is_not(None)))]
+    return {str(table): table for table in found}
+
+
 def _of(table: TableRef) -> tuple[sa.ColumnElement[bool], ...]:
     return Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name
 

@@ -1,0 +1,121 @@
+"""The decision log, as the page and the API ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from profilemesh.storage import decisions, savings
+from profilemesh.storage.models import LoggedDecision, Run, TableState
+from profilemesh.storage.savings import Spared
+from profilemesh.tables import TableRef
+
+Log = sa.Select[LoggedDecision]
+
+
+def listing(session: Session, wanted: Mapping[str, Any], now: datetime) -> Log:
+    """Newest first; `wanted` is a loaded DecisionFilter. Tables are looked up, so that the log is read by index."""
+    since = now - timedelta(days=wanted["days"])
+    found = decisions.listing(action=wanted["action"], reason=wanted["reason"], since=since)
+    names = _warehouses(session, wanted["warehouse"]) if wanted["warehouse"] else None
+    if wanted["table"]:
+        return found.where(_is_one_of(_named(session, wanted["table"], wanted["schema"], names)))
+    if names is not None:
+        found = found.where(LoggedDecision.warehouse.in_(names))
+    if wanted["schema"]:
+        found = found.where(LoggedDecision.schema_name == wanted["schema"])
+    if wanted.get("q"):
+        found = found.where(LoggedDecision.table_name.icontains(wanted["q"], autoescape=True))
+    return found
+
+
+def _warehouses(session: Session, wanted: str) -> set[str]:
+    """The warehouse of that name, and those of that type, as their tables' last runs tell it."""
+    same = sa.and_(Run.run_id == TableState.last_run_id, Run.dataset_name == TableState.table_name)
+    of_type = sa.select(TableState.warehouse).join(Run, same).where(Run.warehouse_type == wanted)
+    return {wanted, *session.scalars(of_type.distinct())}
+
+
+def _named(session: Session, table: str, schema: str | None, warehouses: set[str] | None) -> list[TableRef]:
+    names = sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name)
+    names = names.where(TableState.table_name == table)
+    if schema:
+        names = names.where(TableState.schema_name == schema)
+    if warehouses is not None:
+        names = names.where(TableState.warehouse.in_(warehouses))
+    return [TableRef(*row) for row in session.execute(names)]
+
+
+def _is_one_of(tables: Sequence[TableRef]) -> sa.ColumnElement[bool]:
+    same = (
+        sa.and_(
+            LoggedDecision.warehouse == table.warehouse,
+            LoggedDecision.schema_name == table.schema,
+            LoggedDecision.table_name == table.name,
+        )
+        for table in tables
+    )
+    return sa.or_(sa.false(), *same)
+
+
+def total(listed: Log) -> sa.Select[int]:
+    return listed.with_only_columns(sa.func.count()).order_by(None)
+
+
+def warehouses(session: Session) -> list[str]:
+    """Those that anything was ever decided about."""
+    return list(session.scalars(sa.select(TableState.warehouse).distinct().order_by(TableState.warehouse)))
+
+
+def newest_of(session: Session, table: TableRef, most: int = 20) -> Sequence[LoggedDecision]:
+    return session.scalars(decisions.of_table(table).limit(most)).all()
+
+
+def by_reason(session: Session, since: datetime, warehouse: str | None = None) -> list[Any]:
+    """How many decisions of each action and reason stood since then, the most frequent first."""
+    log, count = LoggedDecision, sa.func.count().label("decisions")
+    wanted = sa.select(log.action, log.reason, count).where(log.last_at >= since).group_by(log.action, log.reason)
+    if warehouse:
+        wanted = wanted.where(log.warehouse == warehouse)
+    return list(session.execute(wanted.order_by(count.desc(), log.action, log.reason)))
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one UTC day's decisions read and spared, in rows."""
+
+    day: date
+    read: int = 0
+    measured: int = 0
+    estimated: int = 0
+    unpriced: int = 0
+    decisions: int = 0
+
+    @property
+    def spared(self) -> int:
+        return self.measured + self.estimated
+
+    def __add__(self, more: Spared) -> Day:
+        return Day(
+            self.day,
+            self.read + more.rows_read,
+            self.measured + more.rows_measured,
+            self.estimated + more.rows_estimated,
+            self.unpriced + more.unpriced,
+            self.decisions + more.decisions,
+        )
+
+
+def spared_by_day(session: Session, now: datetime, days: int, warehouse: str | None = None) -> list[Day]:
+    """The last so many days, oldest first, also those on which nothing was decided."""
+    today = now.date()
+    found = {today - timedelta(days=back): Day(today - timedelta(days=back)) for back in range(days - 1, -1, -1)}
+    for each in savings.by_day(session, today - timedelta(days=days - 1), warehouse):
+        if each.day in found:
+            found[each.day] += each
+    return list(found.values())
