@@ -52,6 +52,15 @@ def partition_filter(
     return sa.and_(*conditions) if conditions else None
 
 
+def part_number(
+    table: TableRef, rows: Rows, cells: Mapping[str, Expression], engine: Comparing
+) -> sa.ColumnElement[int]:
+    """The place among `rows.of` of the partition that a row belongs to."""
+    keys = _values(table, rows.of or (), rows.key)
+    whens = [(_is_one([key], rows.key, cells, engine), sa.literal_column(str(at))) for at, key in enumerate(keys)]
+    return sa.cast(sa.case(*whens), sa.Integer)
+
+
 def _values(table: TableRef, keys: Iterable[str], columns: Sequence[Column]) -> list[list[str | None]]:
     found: list[list[str | None]] = [json.loads(key) for key in keys]
     unfit = [values for values in found if not columns or len(values) != len(columns)]
@@ -91,9 +100,12 @@ def _is_in(
     return sa.or_(*matches)
 
 
-def folded(parts: Sequence[Expression], join: Callable[[Any, Any], Expression]) -> Expression:
-    """Many expressions joined to one that stays shallow."""
+def folded(
+    parts: Sequence[Expression], join: Callable[[Any, Any], Expression], type_: type[sa.types.TypeEngine[Any]]
+) -> Expression:
+    """Many expressions of a type joined to one that stays shallow."""
     while len(parts) > 1:
         groups = [parts[at : at + _GROUP] for at in range(0, len(parts), _GROUP)]
-        parts = [reduce(join, group).self_group() for group in groups]
+        # Brackets alone would be dissolved where the operator does not need them.
+        parts = [sa.cast(reduce(join, group), type_) for group in groups]
     return parts[0]

@@ -74,7 +74,7 @@ class SQLiteProber(Prober):
     def summed(self, subject: Subject) -> Probed:
         """SQLite has no hash function: every row is sent, in batches of bounded size, and hashed here."""
         how = checksum_words(subject)
-        width = sa.func.max(folded([_width(column) for column in subject.columns], add))
+        width = sa.func.max(folded([_width(column) for column in subject.columns], add, sa.BigInteger))
         if not subject.probe.key:
             [[rows, widest]] = self.scan.rows(sa.select(sa.func.count(), width).select_from(subject.source))
             total = self._sums(subject, (), widest).get((), 0)
@@ -89,7 +89,7 @@ class SQLiteProber(Prober):
         """The sum of the rows' hashes by key: the same in any order, and a row that is there twice counts twice."""
         # Of a blob, two digits for each byte are sent.
         batch_rows = max(1, min(_MOST_BATCH_ROWS, _BATCH_BYTES // (2 * (widest or 0) + 1)))
-        row = sa.cast(folded([_spelt(column) for column in subject.columns], _concatenated), sa.LargeBinary)
+        row = sa.cast(folded([_spelt(column) for column in subject.columns], _concatenated, sa.Text), sa.LargeBinary)
         texts = (self.text(column).label(f"k{n}") for n, column in enumerate(key))
         sums: dict[tuple[str | None, ...], int] = {}
         for batch in self._stream.batches(sa.select(*texts, row.label("row")).select_from(subject.source), batch_rows):
@@ -164,7 +164,8 @@ def _range(bounds: sa.CTE, strips: sa.CTE, begin: Expression, end: Expression) -
     """Both ends by one formula that never decreases, so that no two ranges overlap."""
 
     def place(position: Expression) -> Expression:
-        return sa.cast(bounds.c.low + position * bounds.c.span / float(_STRIPS), sa.BigInteger)
+        # Integers where it counts: a double tells no two neighbours apart among the lowest numbers there are.
+        return bounds.c.low + sa.cast(position * bounds.c.span / float(_STRIPS), sa.BigInteger)
 
     return sa.select(place(begin).label("first"), place(end).label("beyond")).select_from(
         bounds.join(strips, sa.true())
