@@ -45,7 +45,7 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
         return None
     columns = _profiled(rule.columns, snapshot.columns)
     protected = [pattern for each in rules for pattern in each.columns.sensitive]
-    sensitive = frozenset(column.name for column in columns if _matches_any(column.name, protected))
+    sensitive = frozenset(column.name for column in columns if protected and _matches_any(column.name, protected))
     ratio = config.profiling.default_sample_ratio
     return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio)
 

@@ -216,9 +216,9 @@ class PostgresWarehouse(Warehouse):
             cursor.execute(look.FACTS)
             facts = look.Facts(*cursor.fetchone())
             cursor.execute(look.LEAVES, only)
-            leaves = look.leaves_by_root(cursor.fetchall())
+            leaves = look.leaves_by_root(cursor)
             cursor.execute(look.COLUMNS, only)
-            return facts, leaves, look.roots(self.name, cursor.fetchall())
+            return facts, leaves, look.roots(self.name, cursor)
 
     def probe(self, wanted: Mapping[TableRef, Probe]) -> Mapping[TableRef, Probed]:
         if not wanted:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from profilemesh.planning.snapshots import Confidence, Manifest, Snapshot
@@ -82,19 +84,24 @@ ORDER BY t.root, t.oid
 # What the role may see of each root, and its columns with domains resolved to their base types.
 COLUMNS = (
     _TABLES
-    + """, bases AS (
-  SELECT oid, oid AS base FROM pg_type WHERE typtype <> 'd'
-  UNION ALL SELECT t.oid, b.base FROM pg_type AS t JOIN bases AS b ON b.oid = t.typbasetype WHERE t.typtype = 'd'
+    + """, described AS MATERIALIZED (
+  SELECT oid, nspname, relname, row_security_active(oid) AS rows_hidden,
+    has_table_privilege(oid, 'SELECT') OR has_any_column_privilege(oid, 'SELECT') AS readable,
+    EXISTS (SELECT FROM pg_policy WHERE polrelid = roots.oid AND polqual::text ~ '\\{(FUNCEXPR|SUBLINK)') AS vary
+  FROM roots
+), domains AS (
+  SELECT oid, typbasetype AS base FROM pg_type WHERE typtype = 'd'
+  UNION ALL SELECT d.oid, t.typbasetype FROM domains AS d JOIN pg_type AS t ON t.oid = d.base AND t.typtype = 'd'
+), bases AS (
+  SELECT d.oid, d.base FROM domains AS d JOIN pg_type AS t ON t.oid = d.base AND t.typtype <> 'd'
 )
-SELECT r.oid, r.nspname, r.relname, has_table_privilege(r.oid, 'SELECT') OR has_any_column_privilege(r.oid, 'SELECT'),
-  row_security_active(r.oid),
-  EXISTS (SELECT FROM pg_policy WHERE polrelid = r.oid AND polqual::text ~ '\\{(FUNCEXPR|SUBLINK)'),
+SELECT r.oid, r.nspname, r.relname, r.readable, r.rows_hidden, r.vary,
   a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname, t.typtype::text,
   t.typnamespace = 'pg_catalog'::regnamespace, a.atttypid::bigint
-FROM roots AS r
+FROM described AS r
 LEFT JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN bases AS b ON b.oid = a.atttypid LEFT JOIN pg_type AS t ON t.oid = b.base
-ORDER BY r.nspname, r.relname, a.attnum
+LEFT JOIN bases AS b ON b.oid = a.atttypid LEFT JOIN pg_type AS t ON t.oid = coalesce(b.base, a.atttypid)
+ORDER BY r.oid, a.attnum
 """
 )
 
@@ -182,28 +189,32 @@ def _leaf(
 
 
 def roots(warehouse: str, rows: Iterable[Sequence[Any]]) -> list[Root]:
-    grouped: dict[int, list[Sequence[Any]]] = {}
-    for row in rows:
-        grouped.setdefault(row[0], []).append(row)
-    return [_root(warehouse, own) for own in grouped.values()]
+    """By name. `rows` come by table; of thousands of tables, most columns are like some other."""
+    known: dict[Sequence[Any], Column] = {}
+    found = [_root(warehouse, list(own), known) for _, own in groupby(rows, key=itemgetter(0))]
+    return sorted(found, key=lambda root: root.table)
 
 
-def _root(warehouse: str, rows: list[Sequence[Any]]) -> Root:
+def _root(warehouse: str, rows: list[Sequence[Any]], known: dict[Sequence[Any], Column]) -> Root:
     oid, schema, name, readable, rows_hidden, policies_vary, *_ = rows[0]
     described = [row for row in rows if row[6] is not None]
-    columns = tuple(
-        Column(column, type_name, kind_of(base, type_class, built_in), nullable)
-        for *_, column, type_name, nullable, base, type_class, built_in, _ in described
-    )
     return Root(
         oid,
         TableRef(warehouse, schema, name),
         bool(readable),
         bool(rows_hidden),
         policies_vary,
-        columns,
+        tuple(_column(row[6:12], known) for row in described),
         has_user_types=any(row[-1] >= _FIRST_USER_OID for row in described),
     )
+
+
+def _column(told: Sequence[Any], known: dict[Sequence[Any], Column]) -> Column:
+    column = known.get(told)
+    if column is None:
+        name, type_name, nullable, base, type_class, built_in = told
+        column = known[told] = Column(name, type_name, kind_of(base, type_class, built_in), nullable)
+    return column
 
 
 def snapshot(facts: Facts, root: Root, leaves: Sequence[Leaf]) -> Snapshot:
