@@ -43,7 +43,7 @@ def start(app: Flask, *, term: timedelta = TERM) -> Jobs:
     project = Project.of(app)
     scheduler = Scheduler(project, trigger_of(app), term) if _is_wanted(app, project) else None
     jobs = Jobs(ByHand(project), scheduler)
-    app.extensions["run_now"] = jobs.run_now
+    app.extensions |= {"jobs": jobs, "run_now": jobs.run_now}
     jobs.start()
     return jobs
 
