@@ -181,9 +181,7 @@ class Prober(ABC):
             found = {row[0]: row[1:] for row in self.scan.rows(sa.union_all(*selects))}
             return {subject.table: self._counted(subject, found[n]) for n, subject in enumerate(subjects)}
         except _OF_ONE_TABLE:
-            if len(subjects) > 1:
-                return {subject.table: _answered(subject, self._plain_alone) for subject in subjects}
-            return {subjects[0].table: _answered(subjects[0], self._plain_alone)}
+            return {subject.table: _answered(subject, self._plain_alone) for subject in subjects}
 
     def _plain_alone(self, subject: Subject) -> Probed:
         [[_, *found]] = self.scan.rows(self._plain(subject, 0))

@@ -149,9 +149,9 @@ def test_a_checksum_of_long_cells_is_sent_in_small_batches(desk: Desk, monkeypat
 
 
 def test_a_table_of_many_columns_has_a_checksum(desk: Desk) -> None:
-    desk.run(f"CREATE TABLE t ({', '.join(f'c{n} TEXT' for n in range(1500))})", "INSERT INTO t (c1499) VALUES ('x')")
+    desk.run(f"CREATE TABLE t ({', '.join(f'c{n} TEXT' for n in range(1100))})", "INSERT INTO t (c1099) VALUES ('x')")
     before = desk.probe(Probe(checksum=True))
-    desk.run("UPDATE t SET c1499 = 'y'")
+    desk.run("UPDATE t SET c1099 = 'y'")
     assert before.token and desk.probe(Probe(checksum=True)).token not in (None, before.token)
 
 
@@ -187,4 +187,4 @@ def test_a_key_may_stand_for_numbers_kept_as_numbers(desk: Desk) -> None:
     keys = [json.loads(key) for key in found.manifest.parts]
     assert keys == [["20260101", None], ["20260101", "1"], ["20260102", "0"]]
     for key in found.manifest.parts:
-        assert len(desk.rows("d", rows=Rows(of=(key,), key=desk.key("d", "b")))) == 1
+        assert desk.count(Rows(of=(key,), key=desk.key("d", "b"))) == 1
