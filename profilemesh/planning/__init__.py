@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from profilemesh.config.model import Config
 from profilemesh.planning.budget import priced
-from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide, wants_probe
+from profilemesh.planning.decisions import Action, Case, Decision, Reason, State, decide, may_want_probe, wants_probe
 from profilemesh.planning.division import Division, division
 from profilemesh.planning.intervals import interval_minutes, priority_minutes, staleness
 from profilemesh.planning.selection import TableSettings, Unmatched, missing_tables, settings_for, unmatched_columns
@@ -124,7 +125,8 @@ def wanted_probes(
     force: bool = False,
 ) -> dict[TableRef, Probe]:
     """What to ask of those tables whose metadata alone do not decide. Pure, as `make_plan` is."""
-    cases = _cases(config, catalogue, states, now, only, force)
+    doubtful = {table: snapshot for table, snapshot in catalogue.snapshots.items() if may_want_probe(snapshot)}
+    cases = _cases(config, replace(catalogue, snapshots=doubtful), states, now, only, force)
     probes = {table: _probe(config, case) for table, case in cases.items() if wants_probe(case)}
     return {table: probe for table, probe in probes.items() if probe is not None}
 
@@ -225,16 +227,23 @@ def _confidence(case: Case, decision: Decision) -> Confidence:
 
 def profile_key(config: Config, settings: TableSettings, hash_family: str) -> str:
     """Names what shapes a summary: two profiles with different keys cannot stand for one another."""
-    shape = {
-        "family": hash_family,
-        "columns": [settings.rule.columns.include, settings.rule.columns.exclude, sorted(settings.sensitive)],
-        "profiling": [
-            config.profiling.histogram_bins,
-            config.profiling.compute_histograms,
-            config.profiling.max_distinct_values,
-            config.profiling.metrics,
-        ],
-    }
+    rule, profiling = settings.rule.columns, config.profiling
+    return _profile_key(
+        hash_family,
+        (rule.include, rule.exclude, tuple(sorted(settings.sensitive))),
+        (
+            profiling.histogram_bins,
+            profiling.compute_histograms,
+            profiling.max_distinct_values,
+            profiling.metrics,
+        ),
+    )
+
+
+@lru_cache(maxsize=1000)
+def _profile_key(hash_family: str, columns: tuple[object, ...], profiling: tuple[object, ...]) -> str:
+    # Thousands of tables have one and the same.
+    shape = {"family": hash_family, "columns": columns, "profiling": profiling}
     return f"{hash_family}#{hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]}"
 
 

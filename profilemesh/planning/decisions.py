@@ -217,13 +217,18 @@ def decide(case: Case) -> Decision:
     return _by_hand(case) or _without_equal(case) or _without_look(case) or _by_probe(case) or _by_change(case)
 
 
+def may_want_probe(snapshot: Snapshot) -> bool:
+    """Not where metadata alone prove that nothing changed, or which partitions did."""
+    return snapshot.is_coarse or not _is_exact(snapshot)
+
+
 def wants_probe(case: Case) -> bool:
     """Whether this table's decision, or what is remembered of its profile, needs more than its metadata."""
     if _by_hand(case) is not None and not case.forced:
         return False
     if not case.incremental.enabled or not case.incremental.change_detection.enabled:
         return False
-    if _is_exact(case.snapshot) and not case.snapshot.is_coarse:
+    if not may_want_probe(case.snapshot):
         return False
     return not case.is_proved_equal and not (_without_equal(case) is None and _is_fresh(case))
 

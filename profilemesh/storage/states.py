@@ -30,8 +30,13 @@ _TABLES_PER_STATEMENT = 200
 
 def latest_states(session: Session) -> dict[TableRef, State]:
     """What storage remembers of every table but its partitions, in one statement."""
-    states = (_state(row) for row in session.execute(sa.select(*_REMEMBERED)))
+    known: _Pairs = {}
+    states = (_state(row, known) for row in session.execute(sa.select(*_REMEMBERED)))
     return {state.table: state for state in states}
+
+
+# Of thousands of tables, most columns are like some other: one pair stands for all of them.
+_Pairs = dict[tuple[str, str], tuple[str, str]]
 
 
 _REMEMBERED = (
@@ -58,17 +63,21 @@ _REMEMBERED = (
 )
 
 
-def _state(row: sa.Row[Any]) -> State:
+def _state(row: sa.Row[Any], pairs: _Pairs) -> State:
     known = dict(row._mapping)
     table = TableRef(*(known.pop(name) for name in KEY))
     columns, token, confidence = (known.pop(name) for name in ("columns", "change_token", "confidence"))
     return State(
         table,
         token,
-        None if columns is None else tuple((column["name"], column["type"]) for column in columns),
+        None if columns is None else tuple(_pair(column["name"], column["type"], pairs) for column in columns),
         confidence=Confidence.EXACT if confidence is None else Confidence(confidence),
         **known,
     )
+
+
+def _pair(name: str, type_name: str, pairs: _Pairs) -> tuple[str, str]:
+    return pairs.setdefault((name, type_name), (name, type_name))
 
 
 def with_manifests(
