@@ -13,11 +13,13 @@ from datetime import datetime
 from profilemesh.errors import ProfileMeshError, StatementFailed, SummariesIncompatible
 from profilemesh.planning.division import Division
 from profilemesh.planning.snapshots import KeptManifest, KeptPart, Snapshot
-from profilemesh.profiling import Profile, Progress, Scope, profile
+from profilemesh.profiling import Profile, Progress, Scope, profile_parts
 from profilemesh.profiling.summary import ColumnSummary, TableSummary, shifts_of
 from profilemesh.tables import Rows
 from profilemesh.warehouses.base import Scan, Warehouse
 
+TOGETHER = 16
+"""Partitions that one reading tells apart: each needs registers of its own in the engine's memory."""
 REST = "rest"
 """The key under which the merged summary of all other partitions is stored; theirs are JSON lists."""
 
@@ -141,12 +143,13 @@ def _read(warehouse: Warehouse, scan: Scan, scope: Scope, division: Division, pr
         taken = scan.snapshots_taken
         columns = tuple(column for column in scope.columns if column.name not in bad)
         pile = _Pile(errors=dict(bad))
-        for key, rows in _turns(division):
+        for keys, rows in _turns(division):
             done = pile.whole.rows if pile.whole else 0
-            part = replace(scope, columns=columns, rows=rows, shifts=_shifts(scope, pile))
-            found = profile(warehouse, scan, part, lambda n, done=done: progress(done + n))  # type: ignore[misc]
-            pile.note(found)
-            pile.add(key, _with_unknown(found.summary, scope))
+            some = replace(scope, columns=columns, rows=rows, shifts=_shifts(scope, pile))
+            profiles = profile_parts(warehouse, scan, some, lambda n, done=done: progress(done + n))  # type: ignore[misc]
+            for key, found in zip(keys, profiles, strict=True):
+                pile.note(found)
+                pile.add(key, _with_unknown(found.summary, scope))
             if scan.snapshots_taken != taken:
                 break
         else:
@@ -156,11 +159,12 @@ def _read(warehouse: Warehouse, scan: Scan, scope: Scope, division: Division, pr
         bad = pile.errors
 
 
-def _turns(division: Division) -> Iterator[tuple[str, Rows]]:
-    for key in division.apart:
-        yield key, division.rows(key)
+def _turns(division: Division) -> Iterator[tuple[tuple[str, ...], Rows]]:
+    for start in range(0, len(division.apart), TOGETHER):
+        keys = division.apart[start : start + TOGETHER]
+        yield keys, division.rows(keys)
     if division.rest is not None:
-        yield REST, division.rest
+        yield (REST,), division.rest
 
 
 def _shifts(scope: Scope, pile: _Pile) -> Mapping[str, float]:

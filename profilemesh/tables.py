@@ -60,15 +60,18 @@ class Rows:
     """Which rows of a table are read; without arguments, all.
 
     `of` are the partitions to read, `but` those to leave out, each a key of the table's manifest; `key` are the columns
-    that the keys are values of, empty where a key names a table. `fraction` samples what is left, the same rows for
-    equal seeds where the engine can repeat itself.
+    that the keys are values of, empty where a key names a table. With `are_told_apart` a row's partition can be told:
+    the source has a column `PART` with its place in `of`. `fraction` samples what is left, the same rows for equal
+    seeds where the engine can repeat itself.
     """
 
     of: tuple[str, ...] | None = None
     but: tuple[str, ...] = ()
     key: tuple[Column, ...] = ()
+    are_told_apart: bool = False
     fraction: float | None = None
     seed: int = 0
 
 
 EVERY_ROW = Rows()
+PART = "profilemesh_part"

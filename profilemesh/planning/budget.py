@@ -142,9 +142,13 @@ def _already_sampled(pricing: _Pricing) -> Decision | None:
     """A sample of this very snapshot tells what another would."""
     state, snapshot = pricing.case.state, pricing.case.snapshot
     token = sample_token(snapshot)
-    if state is None or token is None or state.sampled_token != token or state.vanished_at is not None:
+    if state is None or token is None or state.sampled_token != token:
         return None
-    return pricing.becomes(Action.SKIP, Reason.SAMPLE_MATCH, token=token)
+    if state.vanished_at is not None and (state.sampled_at is None or state.sampled_at < state.vanished_at):
+        return None
+    # Without what is left of the budget, so that the skip stays equal from tick to tick.
+    evidence = {"because": pricing.decision.reason, "token": token}
+    return replace(pricing.becomes(Action.SKIP, Reason.SAMPLE_MATCH), evidence=evidence)
 
 
 def sample_token(snapshot: Snapshot) -> str | None:

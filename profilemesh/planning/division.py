@@ -24,8 +24,9 @@ class Division:
     folded: tuple[str, ...] = ()
     key: tuple[Column, ...] = ()
 
-    def rows(self, partition: str) -> Rows:
-        return Rows(of=(partition,), key=self.key)
+    def rows(self, partitions: tuple[str, ...]) -> Rows:
+        """The rows of these partitions, told apart."""
+        return Rows(of=partitions, key=self.key, are_told_apart=True)
 
 
 def division(decision: Decision, kept: KeptManifest | None, incremental: IncrementalConfig) -> Division | None:

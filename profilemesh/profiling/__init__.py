@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from profilemesh.profiling.lens import Lens
 from profilemesh.profiling.scope import Scope
-from profilemesh.profiling.statements import Found, summarise
+from profilemesh.profiling.statements import TOGETHER, Found, Split, summarise
 from profilemesh.profiling.stream import Progress, Stream
 from profilemesh.profiling.summary import TableSummary
+from profilemesh.tables import PART
 from profilemesh.warehouses.base import Scan, Warehouse
 
-__all__ = ["Profile", "Progress", "Scope", "profile"]
+__all__ = ["Profile", "Progress", "Scope", "profile", "profile_parts"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,28 @@ def profile(warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress =
 
     Raises WarehouseError when nothing can be read; a column that alone is at fault is named in `errors` instead.
     """
+    [found] = profile_parts(warehouse, scan, scope, progress)
+    return found
+
+
+def profile_parts(
+    warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress = lambda rows: None
+) -> list[Profile]:
+    """The same for scopes whose rows are told apart: a profile for each partition of `scope.rows.of`, in its order.
+
+    What fails in one partition is unknown in all; the bytes are those of all, told with the first.
+    """
+    split = Split(len(scope.rows.of or ()), sa.column(PART)) if scope.rows.are_told_apart else TOGETHER
     if warehouse.strategy == "stream":
-        found = Stream(warehouse, scan, scope, progress).run()
+        found = Stream(warehouse, scan, scope, progress, split).run()
     else:
-        found = pushdown(warehouse, scan, scope)
-        progress(found.rows)
-    return Profile(TableSummary(found.rows, found.columns, warehouse.hash_family), found.errors, found.bytes_read)
+        found = pushdown(warehouse, scan, scope, split)
+        progress(sum(part.rows for part in found))
+    family = warehouse.hash_family
+    return [Profile(TableSummary(part.rows, part.columns, family), part.errors, part.bytes_read) for part in found]
 
 
-def pushdown(warehouse: Warehouse, scan: Scan, scope: Scope) -> Found:
+def pushdown(warehouse: Warehouse, scan: Scan, scope: Scope, split: Split = TOGETHER) -> list[Found]:
     """The warehouse aggregates: at most three statements, and only aggregates leave it."""
     source = warehouse.source(scope.table, scope.columns, scope.rows)
     if scope.rows.fraction is not None:
@@ -53,6 +69,8 @@ def pushdown(warehouse: Warehouse, scan: Scan, scope: Scope) -> Found:
         for column in scope.columns
     ]
     errors: dict[str, str] = {}
-    rows, summaries = summarise(source, lenses, scan.rows, errors)
-    columns = {column.name: summary for column, summary in zip(scope.columns, summaries, strict=True)}
-    return Found(rows, columns, errors)
+    if split.part is not None:
+        split = Split(split.count, source.c[PART])
+    parts = summarise(source, lenses, scan.rows, errors, split=split)
+    names = [column.name for column in scope.columns]
+    return [Found(rows, dict(zip(names, summaries, strict=True)), errors) for rows, summaries in parts]

@@ -51,6 +51,7 @@ DOUBLE_DIGITS = 15
 LISTED_LENGTH = 256
 """Longer texts are not listed: a thousand of them would outweigh all else that is kept."""
 
+_COUNTED = frozenset(("present", "odd", "trues", "blanks", "zeros", "negatives", "nans", "infinites", "unread", "n"))
 _NAN, _INFINITIES = "NaN", ("Infinity", "-Infinity")
 
 
@@ -62,6 +63,37 @@ class Found:
     columns: Mapping[str, ColumnSummary]
     errors: Mapping[str, str]
     bytes_read: int | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows told apart by `part`, an integer from 0 up to below `count`; without it all are part 0."""
+
+    count: int = 1
+    part: Expression | None = None
+
+    @property
+    def columns(self) -> list[Expression]:
+        return [] if self.part is None else [self.part.label("part")]
+
+    def grouped(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        return statement if self.part is None else statement.group_by(sa.literal_column("1"))
+
+    def told(self, row: Sequence[Any]) -> tuple[int, Sequence[Any]]:
+        """A row's part, and the rest of it."""
+        return (0, row) if self.part is None else (int(row[0]), row[1:])
+
+    def place(self, index: int, columns: int) -> Expression:
+        """One number for a column, by its index among so many, and a part."""
+        column: Expression = sa.literal_column(str(index))
+        return column if self.part is None else column + self.part * columns
+
+    @property
+    def range(self) -> range:
+        return range(self.count)
+
+
+TOGETHER = Split()
 
 
 class Slots:
@@ -82,37 +114,59 @@ class Slots:
             found[index][name] = row[place]
         return found
 
+    def nothing(self) -> list[Any]:
+        """The row that an aggregate over no rows is."""
+        return [0 if name in _COUNTED else None for _, name in self.places]
 
-def scalars(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[ColumnSummary]:
-    """One aggregate row over all columns: counts, extremes, lengths, moments."""
+
+def scalars(
+    source: sa.FromClause, lenses: Sequence[Lens], ask: Ask, split: Split = TOGETHER
+) -> list[list[ColumnSummary]]:
+    """One aggregate row over all columns (per part): counts, extremes, lengths, moments; by column and part."""
     slots = Slots()
     shifts = _shifts(source, lenses)
     for index, lens in enumerate(lenses):
         for name, expression in _measures(lens, _shift(lens, index, shifts)):
             slots.add(index, name, expression)
     froms = source if shifts is None else source.join(shifts, sa.true())
-    counted: list[Expression] = [sa.func.count().label("rows"), *slots.expressions]
-    [[rows, *row]] = ask(sa.select(*counted).select_from(froms))
-    found = slots.read(row, len(lenses))
-    _settle_long_decimals(source, lenses, found, ask)
-    return [_column_summary(lens, int(rows), values) for lens, values in zip(lenses, found, strict=True)]
+    counted: list[Expression] = [*split.columns, sa.func.count().label("rows"), *slots.expressions]
+    rows: list[Sequence[Any]] = [[0, *slots.nothing()] for _ in split.range]
+    for row in ask(split.grouped(sa.select(*counted).select_from(froms))):
+        part, values = split.told(row)
+        rows[part] = values
+    found = [slots.read(values, len(lenses)) for _, *values in rows]
+    _settle_long_decimals(source, lenses, found, ask, split)
+    return [
+        [_column_summary(lens, int(rows[part][0]), found[part][index]) for part in split.range]
+        for index, lens in enumerate(lenses)
+    ]
 
 
-def _settle_long_decimals(source: sa.FromClause, lenses: Sequence[Lens], found: list[dict[str, Any]], ask: Ask) -> None:
+def _settle_long_decimals(
+    source: sa.FromClause, lenses: Sequence[Lens], found: list[list[dict[str, Any]]], ask: Ask, split: Split
+) -> None:
     """Where decimals have more digits than a double tells apart, look for the extremes again, digit by digit."""
-    long = [index for index, values in enumerate(found) if (values.get("digits") or 0) > DOUBLE_DIGITS]
+    digits = [max((values[index].get("digits") or 0) for values in found) for index in range(len(lenses))]
+    long = [index for index, most in enumerate(digits) if most > DOUBLE_DIGITS]
     slots = Slots()
     for index in long:
         for name, expression in _decimal_extremes(lenses[index]):
             slots.add(index, name, expression)
-    if long:
-        [row] = ask(sa.select(*slots.expressions).select_from(source))
-        for values, exact in zip(found, slots.read(row, len(lenses)), strict=True):
-            values.update(exact)
+    if not long:
+        return
+    for row in ask(split.grouped(sa.select(*split.columns, *slots.expressions).select_from(source))):
+        part, exact = split.told(row)
+        for values, more in zip(found[part], slots.read(exact, len(lenses)), strict=True):
+            values.update(more)
 
 
-def row_count(source: sa.FromClause, ask: Ask) -> int:
-    return int(ask(sa.select(sa.func.count()).select_from(source))[0][0])
+def row_counts(source: sa.FromClause, ask: Ask, split: Split = TOGETHER) -> list[int]:
+    """The number of rows of each part."""
+    counts = [0] * split.count
+    for row in ask(split.grouped(sa.select(*split.columns, sa.func.count()).select_from(source))):
+        part, [count] = split.told(row)
+        counts[part] = int(count)
+    return counts
 
 
 def _shifts(source: sa.FromClause, lenses: Sequence[Lens]) -> sa.CTE | None:
@@ -290,34 +344,44 @@ def _moments(found: dict[str, Any]) -> Moments | None:
     return Moments.of_sums(found["n"], found["shift"] or 0.0, found["sum"] or 0.0, found["squares"] or 0.0)
 
 
-def distributions(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[dict[str, Any]]:
-    """Registers, buckets and days of all columns, as the parts of their summaries, by name."""
+def distributions(
+    source: sa.FromClause, lenses: Sequence[Lens], ask: Ask, split: Split = TOGETHER
+) -> list[list[dict[str, Any]]]:
+    """Registers, buckets and days of all columns, as the parts of their summaries, by name; by column and part."""
     hashed = [index for index, lens in enumerate(lenses) if lens.kind is not Kind.OTHER]
     keys = {index: key for index, lens in enumerate(lenses) if (key := _key(lens)) is not None}
-    branches = _registers(source, {index: lenses[index] for index in hashed})
+    width = len(lenses)
+    places = {index: split.place(index, width) for index in range(width)}
+    branches = _registers(source, {index: lenses[index] for index in hashed}, places)
     if keys:
-        branches.append(_counts(source, {index: expression for index, (_, expression) in keys.items()}))
-    found: list[dict[str, Any]] = [{} for _ in lenses]
-    for index in hashed:
-        # A column without values may have no row.
-        found[index]["registers"] = HyperLogLog()
-    pairs: dict[int, list[tuple[int, int]]] = {index: [] for index in keys}
-    for index, bits, key, count in ask(sa.union_all(*branches)) if branches else []:
+        branches.append(_counts(source, {index: expression for index, (_, expression) in keys.items()}, places))
+    # A column without values, and a part without rows, may have no row.
+    found: list[list[dict[str, Any]]] = [
+        [{"registers": HyperLogLog()} if index in hashed else {} for _ in split.range] for index in range(width)
+    ]
+    pairs: dict[int, list[tuple[int, int]]] = {place: [] for place in range(width * split.count)}
+    for place, bits, key, count in ask(sa.union_all(*branches)) if branches else []:
         if key is None:
-            found[index]["registers"] = HyperLogLog.from_bits(bits)
+            found[place % width][place // width]["registers"] = HyperLogLog.from_bits(bits)
         else:
-            pairs[index].append((key, count))
+            pairs[place].append((key, count))
     for index, (name, _) in keys.items():
-        found[index][name] = LogHistogram.of(pairs[index]) if name == "buckets" else Days.of(pairs[index])
+        for part in split.range:
+            counts = pairs[index + part * width]
+            found[index][part][name] = LogHistogram.of(counts) if name == "buckets" else Days.of(counts)
     return found
 
 
-def _registers(source: sa.FromClause, lenses: Mapping[int, Lens]) -> list[sa.Select[Any]]:
+Places = Mapping[int, Expression]
+"""The number by which a column's rows are known in an answer, by the column's index."""
+
+
+def _registers(source: sa.FromClause, lenses: Mapping[int, Lens], places: Places) -> list[sa.Select[Any]]:
     """Branches that give a row for each column: its registers."""
     if len(lenses) <= ALONE:
-        return [_registers_of_one(source, index, lens) for index, lens in lenses.items()]
+        return [_registers_of_one(source, places[index], lens) for index, lens in lenses.items()]
     hashes = {index: sa.case((lens.value.is_not(None), lens.hashed)) for index, lens in lenses.items()}
-    cells = _each(source, hashes)
+    cells = _each(source, hashes, places)
     register = sql.register(cells.c.x).label("r")
     lowest = (
         sa.select(cells.c.i, register, sa.func.min(sql.remainder(cells.c.x)).label("low"))
@@ -329,26 +393,32 @@ def _registers(source: sa.FromClause, lenses: Mapping[int, Lens]) -> list[sa.Sel
     return [_branch(lowest.c.i, bits, sa.null(), sa.null()).group_by(lowest.c.i)]
 
 
-def _registers_of_one(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+def _registers_of_one(source: sa.FromClause, place: Expression, lens: Lens) -> sa.Select[Any]:
     """The smallest remainder of a register has the highest rank."""
-    hashes = sa.select(lens.hashed.label("x")).select_from(source).where(lens.value.is_not(None)).subquery()
+    is_split = not isinstance(place, sa.ColumnClause)
+    selected = [place.label("i"), lens.hashed.label("x")] if is_split else [lens.hashed.label("x")]
+    hashes = sa.select(*selected).select_from(source).where(lens.value.is_not(None)).subquery()
     register = sql.register(hashes.c.x).label("r")
-    lowest = sa.select(register, sa.func.min(sql.remainder(hashes.c.x)).label("low")).group_by(register).subquery()
+    low = sa.func.min(sql.remainder(hashes.c.x)).label("low")
+    if not is_split:
+        lowest = sa.select(register, low).group_by(register).subquery()
+        return _branch(place, sql.register_bits(lowest.c.r, lowest.c.low), sa.null(), sa.null())
+    lowest = sa.select(hashes.c.i, register, low).group_by(hashes.c.i, register).subquery()
     bits = sql.register_bits(lowest.c.r, lowest.c.low)
-    return _branch(sa.literal_column(str(index)), bits, sa.null(), sa.null())
+    return _branch(lowest.c.i, bits, sa.null(), sa.null()).group_by(lowest.c.i)
 
 
-def _counts(source: sa.FromClause, keys: Mapping[int, Expression]) -> sa.Select[Any]:
+def _counts(source: sa.FromClause, keys: Mapping[int, Expression], places: Places) -> sa.Select[Any]:
     """A row for each column and key: how many values have it."""
-    cells = _each(source, keys)
+    cells = _each(source, keys, places)
     counted = _branch(cells.c.i, sa.null(), cells.c.x, sa.func.count())
     return counted.where(cells.c.x.is_not(None)).group_by(cells.c.i, cells.c.x)
 
 
-def _each(source: sa.FromClause, expressions: Mapping[int, Expression]) -> sa.Subquery:
+def _each(source: sa.FromClause, expressions: Mapping[int, Expression], places: Places) -> sa.Subquery:
     """The expressions as rows of (i, x)."""
-    places: list[Expression] = [sa.literal_column(str(index)) for index in expressions]
-    i, x = (sa.func.unnest(sa.func.list_value(*some)) for some in (places, expressions.values()))
+    own: list[Expression] = [places[index] for index in expressions]
+    i, x = (sa.func.unnest(sa.func.list_value(*some)) for some in (own, expressions.values()))
     return sa.select(i.label("i"), x.label("x")).select_from(source).subquery()
 
 
@@ -379,29 +449,42 @@ def listable(lens: Lens, summary: ColumnSummary) -> bool:
     return (longest or 0) <= LISTED_LENGTH and summary.registers.estimate() <= TOP_LIMIT * LISTING_MARGIN
 
 
-def listing(source: sa.FromClause, lenses: Sequence[Lens], ask: Ask) -> list[TopValues | None]:
-    """Every value of each column with its count; None where there are more than the limit after all."""
+def listing(
+    source: sa.FromClause, lenses: Sequence[Lens], ask: Ask, split: Split = TOGETHER
+) -> list[list[TopValues | None]]:
+    """Every value of each column with its count, by column and part; None where there are more than the limit."""
     if not lenses:
         return []
-    found: list[dict[str, int]] = [{} for _ in lenses]
-    branches = [_counted(source, index, lens) for index, lens in enumerate(lenses)]
-    for index, value, count in ask(sa.union_all(*branches)):
-        found[index][value] = found[index].get(value, 0) + count
-    return [TopValues(counts) if len(counts) <= TOP_LIMIT else None for counts in found]
+    width = len(lenses)
+    found: list[list[dict[str, int]]] = [[{} for _ in split.range] for _ in lenses]
+    branches = [_counted(source, split.place(index, width), lens) for index, lens in enumerate(lenses)]
+    for place, value, count in ask(sa.union_all(*branches)):
+        counts = found[place % width][place // width]
+        counts[value] = counts.get(value, 0) + count
+    return [[TopValues(counts) if len(counts) <= TOP_LIMIT else None for counts in parts] for parts in found]
 
 
-def _counted(source: sa.FromClause, index: int, lens: Lens) -> sa.Select[Any]:
+def _counted(source: sa.FromClause, place: Expression, lens: Lens) -> sa.Select[Any]:
     # Grouped by the value itself, which is cheaper than by its text.
-    inner = (
-        sa.select(lens.listed.label("v"), sa.func.count().label("n"))
+    if isinstance(place, sa.ColumnClause):
+        inner = (
+            sa.select(lens.listed.label("v"), sa.func.count().label("n"))
+            .select_from(source)
+            .where(lens.value.is_not(None))
+            .group_by(sa.literal_column("1"))
+            .limit(TOP_LIMIT + 1)
+            .subquery()
+        )
+        selected: list[Expression] = [place.label("i"), sa.cast(inner.c.v, sa.Text), inner.c.n]
+        return sa.select(*selected)
+    by_part = (
+        sa.select(place.label("i"), lens.listed.label("v"), sa.func.count().label("n"))
         .select_from(source)
         .where(lens.value.is_not(None))
-        .group_by(sa.literal_column("1"))
-        .limit(TOP_LIMIT + 1)
+        .group_by(sa.literal_column("1"), sa.literal_column("2"))
         .subquery()
     )
-    selected: list[Expression] = [sa.literal_column(str(index)).label("i"), sa.cast(inner.c.v, sa.Text), inner.c.n]
-    return sa.select(*selected)
+    return sa.select(by_part.c.i, sa.cast(by_part.c.v, sa.Text), by_part.c.n)
 
 
 def narrowed(
@@ -426,19 +509,26 @@ def summarise(
     lenses: Sequence[Lens],
     ask: Ask,
     errors: dict[str, str],
-    is_listed: Callable[[Lens], bool] = lambda lens: True,
-) -> tuple[int, list[ColumnSummary]]:
-    """The summaries of all columns over the rows of the source, and the number of rows.
+    is_listed: Callable[[Lens, int], bool] = lambda lens, part: True,
+    split: Split = TOGETHER,
+) -> list[tuple[int, list[ColumnSummary]]]:
+    """For each part of the source's rows their number, and the summaries of all columns over them.
 
     Raises WarehouseError when not even the rows can be counted.
     """
     slices = [lenses[start : start + COLUMNS] for start in range(0, len(lenses), COLUMNS)]
-    found = [summary for some in slices for summary in _summaries(source, some, ask, errors, is_listed)]
-    rows = next((summary.rows for summary in found if summary is not None), None)
-    if rows is None:
-        rows = row_count(source, ask)
-    unknown = [ColumnSummary(lens.kind, lens.column.type, rows, None) for lens in lenses]
-    return rows, [summary or nothing for summary, nothing in zip(found, unknown, strict=True)]
+    found = [parts for some in slices for parts in _summaries(source, some, ask, errors, is_listed, split)]
+    counted = next(([summary.rows for summary in parts] for parts in found if parts is not None), None)
+    if counted is None:
+        counted = row_counts(source, ask, split)
+    return [
+        (rows, [_known(lens, parts, part, rows) for lens, parts in zip(lenses, found, strict=True)])
+        for part, rows in enumerate(counted)
+    ]
+
+
+def _known(lens: Lens, parts: Sequence[ColumnSummary] | None, part: int, rows: int) -> ColumnSummary:
+    return ColumnSummary(lens.kind, lens.column.type, rows, None) if parts is None else parts[part]
 
 
 def _summaries(
@@ -446,21 +536,25 @@ def _summaries(
     lenses: Sequence[Lens],
     ask: Ask,
     errors: dict[str, str],
-    is_listed: Callable[[Lens], bool],
-) -> list[ColumnSummary | None]:
-    """The summary of each column; None where nothing is known of it."""
-    summaries = narrowed(lenses, lambda some: scalars(source, some, ask), errors)
-    known = [index for index, summary in enumerate(summaries) if summary is not None]
-    spread = narrowed([lenses[i] for i in known], lambda some: distributions(source, some, ask), errors)
-    for index, parts in zip(known, spread, strict=True):
-        summaries[index] = replace(_sure(summaries[index]), **(parts or {}))
-    few = [i for i in known if is_listed(lenses[i]) and listable(lenses[i], _sure(summaries[i]))]
-    lists = narrowed([lenses[i] for i in few], lambda some: listing(source, some, ask), errors)
-    for index, top in zip(few, lists, strict=True):
-        summaries[index] = replace(_sure(summaries[index]), top=top)
+    is_listed: Callable[[Lens, int], bool],
+    split: Split,
+) -> list[list[ColumnSummary] | None]:
+    """The summaries of each column, by part; None where nothing is known of it."""
+    summaries = narrowed(lenses, lambda some: scalars(source, some, ask, split), errors)
+    known = {index: parts for index, parts in enumerate(summaries) if parts is not None}
+    spread = narrowed([lenses[i] for i in known], lambda some: distributions(source, some, ask, split), errors)
+    for parts, more in zip(known.values(), spread, strict=True):
+        parts[:] = [replace(summary, **found) for summary, found in zip(parts, more or [{}] * len(parts), strict=True)]
+    listed = {
+        index: [is_listed(lenses[index], part) and listable(lenses[index], parts[part]) for part in split.range]
+        for index, parts in known.items()
+    }
+    few = [index for index in known if any(listed[index])]
+    lists = narrowed([lenses[i] for i in few], lambda some: listing(source, some, ask, split), errors)
+    for index, tops in zip(few, lists, strict=True):
+        parts = known[index]
+        parts[:] = [
+            replace(summary, top=top if wanted else None)
+            for summary, top, wanted in zip(parts, tops or [None] * len(parts), listed[index], strict=True)
+        ]
     return summaries
-
-
-def _sure(summary: ColumnSummary | None) -> ColumnSummary:
-    assert summary is not None
-    return summary

@@ -20,9 +20,9 @@ from profilemesh.errors import PermissionDenied, StatementFailed
 from profilemesh.profiling import sql
 from profilemesh.profiling.lens import Lens
 from profilemesh.profiling.scope import WITHHELD, Scope
-from profilemesh.profiling.statements import Found, Statement, summarise
+from profilemesh.profiling.statements import TOGETHER, Found, Split, Statement, summarise
 from profilemesh.profiling.summary import ColumnSummary
-from profilemesh.tables import Column
+from profilemesh.tables import PART, Column
 from profilemesh.warehouses.base import Form, Reading, Scan, Warehouse
 
 FIRST_ROWS, BATCH_ROWS = 100_000, 200_000
@@ -33,6 +33,8 @@ FLAGS = 60
 """Columns whose odd values share one integer of flags."""
 
 Progress = Callable[[int], None]
+Parts = list[tuple[int, dict[str, ColumnSummary]]]
+"""Of each part, its number of rows and the summaries of its columns by name."""
 
 
 class Embedded:
@@ -104,6 +106,8 @@ def sent(
         selected.append(
             _flags([readings[index] for index in odd[place : place + FLAGS]]).label(f"flags{place // FLAGS}")
         )
+    if scope.rows.are_told_apart:
+        selected.append(sa.column(PART, sa.Integer))
     if not selected:
         selected.append(sa.literal(1).label("v"))
     flags = {index: divmod(place, FLAGS) for place, index in enumerate(odd)}
@@ -147,27 +151,37 @@ def _lens(scope: Scope, index: int, reading: Reading, flag: tuple[int, int] | No
 class Stream:
     """One table's reading: what it has found so far, and which columns are at fault."""
 
-    def __init__(self, warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress) -> None:
+    def __init__(
+        self, warehouse: Warehouse, scan: Scan, scope: Scope, progress: Progress, split: Split = TOGETHER
+    ) -> None:
         self.warehouse, self.scan, self.scope, self.progress = warehouse, scan, scope, progress
+        self.split = split
         self.source = warehouse.source(scope.table, scope.columns, scope.rows)
         self.errors: dict[str, str] = {}
         self.bytes_read = 0
 
-    def run(self) -> Found:
-        """Raises WarehouseError when nothing can be read; columns that alone are at fault are unknown instead."""
+    def run(self) -> list[Found]:
+        """What was found of each part. Raises WarehouseError when nothing can be read; columns that alone are at fault
+        are unknown instead."""
         self.engine = Embedded(self.warehouse.execution.memory_limit_mb)
         columns = list(range(len(self.scope.columns)))
         try:
-            rows, summaries = self._quick(columns) or self._readable(columns)
+            parts = self._quick(columns) or self._readable(columns)
         finally:
             self.engine.close()
-        by_name = {
+        read = [self.bytes_read, *[None] * (self.split.count - 1)]
+        return [
+            Found(rows, self._with_unknown(rows, summaries), self.errors, size)
+            for (rows, summaries), size in zip(parts, read, strict=True)
+        ]
+
+    def _with_unknown(self, rows: int, summaries: dict[str, ColumnSummary]) -> dict[str, ColumnSummary]:
+        return {
             column.name: summaries.get(column.name) or ColumnSummary(column.kind, column.type, rows, None)
             for column in self.scope.columns
         }
-        return Found(rows, by_name, self.errors, self.bytes_read)
 
-    def _quick(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]] | None:
+    def _quick(self, columns: list[int]) -> Parts | None:
         """The cheap reading, for a warehouse that has one; None where a value turns up that it cannot send."""
         plan = sent(self.warehouse.quick_reading, self.source, self.scope, columns)
         if plan is None:
@@ -178,7 +192,7 @@ class Stream:
             self.errors, self.bytes_read = {}, 0
             return None
 
-    def _readable(self, columns: list[int]) -> tuple[int, dict[str, ColumnSummary]]:
+    def _readable(self, columns: list[int]) -> Parts:
         """Read these columns in one statement; where it fails, find the columns at fault and read the rest in one."""
         try:
             return self._read(self._sent(columns))
@@ -211,33 +225,52 @@ class Stream:
                 faults |= self._faults(half, str(error))
         return faults or dict.fromkeys(columns, message)
 
-    def _read(self, plan: Sent) -> tuple[int, dict[str, ColumnSummary]]:
+    def _read(self, plan: Sent) -> Parts:
         lenses = plan.lenses
-        rows, merged = 0, [ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses]
+        rows = [0] * self.split.count
+        merged = [[ColumnSummary(lens.column.kind, lens.column.type) for lens in lenses] for _ in rows]
         for number, batch in enumerate(_ahead(lambda: _gathered(self.scan.batches(plan.statement)), self.scan)):
             self.engine.load(batch, lenses)
-            counted, summaries = self._summarise(lenses, merged if number else None)
-            merged = [a.merge(b) for a, b in zip(merged, summaries, strict=True)] if number else summaries
-            lenses = [_with_shift(lens, summary) for lens, summary in zip(lenses, merged, strict=True)]
-            rows, self.bytes_read = rows + counted, self.bytes_read + batch.nbytes
-            self.progress(rows)
-        return rows, {lens.column.name: summary for lens, summary in zip(lenses, merged, strict=True)}
+            for part, (counted, summaries) in enumerate(self._summarise(lenses, merged if number else None)):
+                # A part without rows in this batch changes nothing.
+                if counted or not number:
+                    rows[part] += counted
+                    merged[part] = _both(merged[part], summaries) if number else summaries
+            lenses = [_with_shift(lens, [part[at] for part in merged]) for at, lens in enumerate(lenses)]
+            self.bytes_read += batch.nbytes
+            self.progress(sum(rows))
+        names = [lens.column.name for lens in lenses]
+        return [(counted, dict(zip(names, part, strict=True))) for counted, part in zip(rows, merged, strict=True)]
 
-    def _summarise(self, lenses: list[Lens], before: list[ColumnSummary] | None) -> tuple[int, list[ColumnSummary]]:
-        unlisted = {lens.column.name for lens, old in zip(lenses, before or [], strict=False) if old.top is None}
+    def _summarise(
+        self, lenses: list[Lens], before: list[list[ColumnSummary]] | None
+    ) -> list[tuple[int, list[ColumnSummary]]]:
+        unlisted = {
+            (lens.column.name, number)
+            for number, part in enumerate(before or [])
+            for lens, old in zip(lenses, part, strict=True)
+            if old.top is None
+        }
         return summarise(
             sa.table("batch"),
             lenses,
             self.engine.rows,
             self.errors,
-            lambda lens: lens.column.name not in unlisted,
+            lambda lens, part: (lens.column.name, part) not in unlisted,
+            self.split,
         )
 
 
-def _with_shift(lens: Lens, summary: ColumnSummary) -> Lens:
-    if lens.shift is None and summary.moments is not None and summary.moments.n:
-        return replace(lens, shift=summary.moments.shift)
-    return lens
+def _both(before: list[ColumnSummary], more: list[ColumnSummary]) -> list[ColumnSummary]:
+    return [a.merge(b) for a, b in zip(before, more, strict=True)]
+
+
+def _with_shift(lens: Lens, parts: list[ColumnSummary]) -> Lens:
+    """One shift for all batches and parts, once there is a value to take it from."""
+    if lens.shift is not None:
+        return lens
+    found = next((part.moments.shift for part in parts if part.moments is not None and part.moments.n), None)
+    return lens if found is None else replace(lens, shift=found)
 
 
 def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

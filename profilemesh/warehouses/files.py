@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from profilemesh.config.model import WarehouseConfig
 from profilemesh.errors import WarehouseError
 from profilemesh.planning.snapshots import Probe, Probed, Snapshot
-from profilemesh.tables import EVERY_ROW, Column, Rows, TableRef
+from profilemesh.tables import EVERY_ROW, PART, Column, Rows, TableRef
 from profilemesh.warehouses.base import EVERY_TICK, CheckResult, Misconfigured, Warehouse, plain_source
-from profilemesh.warehouses.keys import partition_filter
+from profilemesh.warehouses.keys import part_number, partition_filter
 
 # Arguments: pairs of a path and the number of header bytes that count. Prints null for an absent or empty file.
 _PROBE = """
@@ -186,7 +186,11 @@ class FileWarehouse(Warehouse):
         condition = partition_filter(table, rows, dict(whole.c.items()), self)
         if condition is None and rows.fraction is None:
             return plain_source(table, columns)
-        part = sa.select(*(whole.c[column.name] for column in columns) or (sa.literal_column("1").label("row"),))
+        cells = dict(whole.c.items())
+        selected: list[sa.ColumnElement[Any]] = [whole.c[column.name] for column in columns]
+        if rows.are_told_apart:
+            selected.append(part_number(table, rows, cells, self).label(PART))
+        part = sa.select(*selected or (sa.literal_column("1").label("row"),))
         if condition is not None:
             part = part.where(condition)
         if rows.fraction is not None:

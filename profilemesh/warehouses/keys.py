@@ -57,7 +57,9 @@ def part_number(
 ) -> sa.ColumnElement[int]:
     """The place among `rows.of` of the partition that a row belongs to."""
     keys = _values(table, rows.of or (), rows.key)
-    whens = [(_is_one([key], rows.key, cells, engine), sa.literal_column(str(at))) for at, key in enumerate(keys)]
+    whens: list[tuple[Expression, Expression]] = [
+        (_is_one([key], rows.key, cells, engine), sa.literal_column(str(at))) for at, key in enumerate(keys)
+    ]
     return sa.cast(sa.case(*whens), sa.Integer)
 
 

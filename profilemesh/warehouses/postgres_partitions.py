@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from profilemesh.errors import StatementFailed
 from profilemesh.planning.snapshots import Manifest, Part
-from profilemesh.tables import Column, Rows, TableRef
+from profilemesh.tables import PART, Column, Rows, TableRef
 from profilemesh.warehouses.base import plain_source
 
 
@@ -103,10 +103,13 @@ def leaves_source(table: TableRef, columns: Sequence[Column], rows: Rows, draw: 
     if rows.key or rows.but or not rows.of:
         raise StatementFailed(f"table {table}: postgres reads partitions that are tables of their own, no others")
     places = [TableRef(table.warehouse, *json.loads(key)) for key in rows.of]
-    selects = [_rows_of(draw(plain_source(place, columns))) for place in places]
+    number = list(range(len(places))) if rows.are_told_apart else [None] * len(places)
+    selects = [_rows_of(draw(plain_source(place, columns)), at) for place, at in zip(places, number, strict=True)]
     return (selects[0] if len(selects) == 1 else sa.union_all(*selects)).subquery("leaves")
 
 
-def _rows_of(source: sa.FromClause) -> sa.Select[Any]:
-    selected: list[sa.ColumnElement[Any]] = [*source.c] or [sa.literal_column("1").label("row")]
+def _rows_of(source: sa.FromClause, number: int | None) -> sa.Select[Any]:
+    selected: list[sa.ColumnElement[Any]] = [*source.c]
+    if number is not None or not selected:
+        selected.append(sa.literal_column(str(number or 0), sa.Integer).label(PART))
     return sa.select(*selected).select_from(source).with_hint(source, "ONLY", "postgresql")
