@@ -1,12 +1,13 @@
 """What goes on beside the pages: the scheduler, and what is asked for by hand.
 
-Servers tell their processes to stop each in its own way, and some run no `atexit`; in all of them the main thread comes
-to its end. A thread of ours waits for that, and stops the work in hand before the process goes.
+Servers tell their processes to stop each in its own way, and granian's run no `atexit`; in all of them the main thread
+comes to its end, and what is registered with `threading` is called before it waits for the threads that are at work.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from datetime import timedelta
 
@@ -24,15 +25,21 @@ __all__ = ["Jobs", "served_app", "start"]
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
-"""How often it is looked whether the main thread has ended."""
-
 
 def served_app() -> Flask:
     """What a server loads: the app, and its jobs running in the same process."""
+    _heed_signals()
     app = create_app()
     start(app)
     return app
+
+
+def _heed_signals() -> None:
+    """Granian's workers set handlers once the app is loaded; till then those of their parent, which are not for them,
+    would swallow a stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if getattr(signal.getsignal(number), "__module__", "").startswith("granian."):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def start(app: Flask, *, term: timedelta = TERM) -> Jobs:
@@ -69,7 +76,9 @@ class Jobs:
     def start(self) -> None:
         if self.scheduler:
             self.scheduler.start()
-        threading.Thread(target=self._stop_at_the_end, name="jobs-end").start()
+        # By the hook that concurrent.futures uses to wait for its workers: what comes later is called before. Nothing
+        # public is called early enough, and a scan can take hours.
+        threading._register_atexit(self.stop)  # type: ignore[attr-defined]
 
     def stop(self) -> None:
         if self.is_stopped.is_set():
@@ -79,10 +88,3 @@ class Jobs:
         if self.scheduler:
             self.scheduler.stop()
         self.by_hand.stop()
-
-    def _stop_at_the_end(self) -> None:
-        main = threading.main_thread()
-        while not self.is_stopped.is_set():
-            main.join(LOOK_SECONDS)
-            if not main.is_alive():
-                self.stop()

@@ -14,6 +14,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from app.cli import serve
+from profilemesh.storage import leases, ticks
+from tests.engine.ticks import SLOW, copied, wait_for
 from tests.web import NO_CONFIG
 
 # Named, so that the runner takes away what the command puts there for its workers.
@@ -75,3 +77,36 @@ def test_serve_refuses_a_port_that_is_taken(empty_storage: Path) -> None:
         environ = {"PROFILEMESH_DB_URL": f"sqlite:///{empty_storage}", "PROFILEMESH_CONFIG": NO_CONFIG, **UNSET}
         refused = CliRunner().invoke(serve, ["--port", str(taken.getsockname()[1])], env=environ)
     assert refused.exit_code == 2 and "choose another --port" in refused.output
+
+
+def test_a_stopped_server_leaves_no_claim_no_lease_and_no_run(empty_storage: Path, tmp_path: Path) -> None:
+    project = copied(empty_storage, tmp_path)
+    project.duckdb("shop", f"CREATE VIEW slow AS {SLOW}")
+    server = project.command("serve", "--port", str(free_port()), "--workers", "2")
+    try:
+        wait_for(lambda: "slow" in project.left().runs, 30)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        said, complaints = server.communicate(timeout=30)
+    assert (server.returncode, project.left().statuses("slow"), project.left().is_whole) == (0, ["failed"], True)
+    assert "Traceback" not in complaints
+    with project.storage() as storage, storage.read() as session:
+        assert leases.held_by(session, "scheduler") is None
+        assert [tick.status for tick in ticks.latest(session, 5)] == ["interrupted"]
+
+
+def test_a_killed_worker_is_replaced_and_the_server_ticks_on(empty_storage: Path, tmp_path: Path) -> None:
+    project = copied(empty_storage, tmp_path)
+    project.duckdb("shop", f"CREATE VIEW slow AS {SLOW}")
+    server = project.command("serve", "--port", str(free_port()), "--workers", "2")
+    try:
+        wait_for(lambda: "slow" in project.left().runs, 30)
+        with project.storage() as storage, storage.read() as session:
+            holder, _ = leases.held_by(session, "scheduler") or ("", None)
+        os.kill(int(holder.rsplit(":", 3)[1]), signal.SIGKILL)
+        wait_for(lambda: project.left().statuses("slow") == ["failed", "running"], 20)
+        assert server.poll() is None
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=30)
+    assert project.left().is_whole

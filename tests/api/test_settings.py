@@ -1,4 +1,5 @@
 import runpy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ from tests.web import NO_CONFIG, make_app
         ("CORS_ORIGINS", "dash.example.com"),
         ("CORS_ORIGINS", "https://a.example.com/path"),
         ("SECRET_KEY", "short"),
+        ("PROFILEMESH_SCHEDULER", "maybe"),
+        ("PROFILEMESH_TICK_MINUTES", "0"),
+        ("PROFILEMESH_TICK_MINUTES", "nan"),
+        ("PROFILEMESH_TICK_CRON", "0 6 * *"),
+        ("PROFILEMESH_TICK_CRON", "0 6 * * 8"),
+        ("PROFILEMESH_TICK_CRON", "0 6 31 2 *"),
     ],
 )
 def test_a_bad_setting_stops_the_boot_and_names_itself(name: str, value: str) -> None:
@@ -30,6 +37,26 @@ def test_every_setting_has_a_default_that_is_allowed() -> None:
     settings = read_settings({})
     assert set(settings) == {setting.name for setting in SETTINGS}
     assert (settings["API_HOST"], settings["API_PORT"]) == ("127.0.0.1", 8000)
+    assert (settings["PROFILEMESH_SCHEDULER"], settings["PROFILEMESH_TICK_MINUTES"]) == (True, 15)
+
+
+@pytest.mark.parametrize(
+    ("weekday", "days"),
+    [
+        ("1-5", {0, 1, 2, 3, 4}),
+        ("0", {6}),
+        ("7", {6}),
+        ("fri-mon", {4, 5, 6, 0}),
+        ("*/2", {6, 1, 3, 5}),
+        ("sun,3", {6, 2}),
+    ],
+)
+def test_weekdays_are_numbered_as_cron_numbers_them(weekday: str, days: set[int]) -> None:
+    trigger = read_settings({"PROFILEMESH_TICK_CRON": f"0 6 * * {weekday}"})["PROFILEMESH_TICK_CRON"]
+    due = [datetime(2026, 11, 23, tzinfo=UTC)]
+    for _ in range(14):
+        due.append(trigger.get_next_fire_time(None, due[-1] + timedelta(seconds=1)))
+    assert {moment.weekday() for moment in due[1:]} == days
 
 
 def test_the_secret_is_made_up_when_unset() -> None:
@@ -87,5 +114,9 @@ def test_every_setting_stands_in_the_documentation_as_it_is() -> None:
 def test_wsgi_has_the_app_that_servers_load(empty_storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROFILEMESH_CONFIG", NO_CONFIG)
     monkeypatch.setenv("PROFILEMESH_DB_URL", f"sqlite:///{empty_storage}")
+    monkeypatch.setenv("PROFILEMESH_SCHEDULER", "off")
     app = runpy.run_path(str(Path(__file__).parents[2] / "wsgi.py"))["app"]
-    assert app.test_client().get("/api/runs").json == []
+    try:
+        assert app.test_client().get("/api/runs").json == []
+    finally:
+        app.extensions["jobs"].stop()

@@ -118,13 +118,13 @@ def test_without_a_configuration_file_there_is_no_scheduler(project: Project) ->
         assert running.scheduler is None
 
 
-def test_only_the_holder_of_the_lease_ticks(either: Project) -> None:
-    with scheduler(either, FAST) as first:
+def test_only_the_holder_of_the_lease_ticks(project: Project) -> None:
+    with scheduler(project, FAST) as first:
         wait_for(lambda: first.lease.is_held)
-        with scheduler(either, FAST) as second:
-            wait_for(lambda: len(recorded(either)) >= 3)
+        with scheduler(project, FAST) as second:
+            wait_for(lambda: len(recorded(project)) >= 3)
             assert (first.lease.is_held, second.lease.is_held) == (True, False)
-            assert holder(either) == first.lease.holder
+            assert holder(project) == first.lease.holder
             first.stop()
             wait_for(lambda: second.lease.is_held, 5)
 
