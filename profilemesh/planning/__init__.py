@@ -20,7 +20,18 @@ from profilemesh.planning.selection import TableSettings, Unmatched, missing_tab
 from profilemesh.planning.snapshots import Catalogue, Confidence, KeptManifest, Probe, Snapshot, Trouble
 from profilemesh.tables import Column, TableRef
 
-__all__ = ["Action", "Decision", "Missing", "Plan", "PlannedTable", "Reason", "State", "make_plan", "wanted_probes"]
+__all__ = [
+    "Action",
+    "Decision",
+    "Missing",
+    "Plan",
+    "PlannedTable",
+    "Reason",
+    "State",
+    "is_asked_for",
+    "make_plan",
+    "wanted_probes",
+]
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ def make_plan(
     decided = [_scored(case, decide(case)) for case in cases.values()]
     decisions = {decision.table: decision for decision in priced(cases, decided)}
     for table in states.keys() - catalogue.snapshots.keys():
-        absent = _absence(config, catalogue, table) if _is_asked_for(table, only) else None
+        absent = _absence(config, catalogue, table) if is_asked_for(table, only) else None
         if absent is not None:
             decisions[table] = absent
     ordered = tuple(decisions[table] for table in sorted(decisions))
@@ -142,7 +153,7 @@ def _cases(
     """What is known of every table that is selected and asked for."""
     cases: dict[TableRef, Case] = {}
     for table, snapshot in catalogue.snapshots.items():
-        settings = settings_for(config, snapshot) if _is_asked_for(table, only) else None
+        settings = settings_for(config, snapshot) if is_asked_for(table, only) else None
         if settings is not None:
             key = profile_key(config, settings, catalogue.hash_families.get(table.warehouse, ""))
             seen = _as_allowed(snapshot, settings)
@@ -247,7 +258,8 @@ def _profile_key(hash_family: str, columns: tuple[object, ...], profiling: tuple
     return f"{hash_family}#{hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def _is_asked_for(table: TableRef, only: str | None) -> bool:
+def is_asked_for(table: TableRef, only: str | None) -> bool:
+    """Whether `only` names the table, or is a glob of one of its names; None asks for all."""
     if only is None:
         return True
     names = (table.name, f"{table.schema}.{table.name}", str(table))
