@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
     for write in (ago, utc, when, short, cut, plain, command, extreme, evidence.facts):
         app.add_template_filter(write)
     app.jinja_env.globals.update(DASH=DASH, STALENESS=words.STALENESS, charts=charts, pictures=pictures)
-    app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY)
+    app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY, tick_marks=words.TICK_MARKS)
 
 
 AGES = ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h"), (100 * 86400, 86400, "d"))

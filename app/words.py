@@ -17,6 +17,7 @@ ACTIONS = {
     "defer": "put off",
 }
 OUTCOMES = {"success": "read", "failed": "failed", "deferred": "put off after all"}
+TICK_MARKS = {"done": "ok", "failed": "failed", "running": "running"}
 ASKED_BY = {"schedule": "the schedule", "hand": "hand", "command": "a command"}
 STALENESS = (
     "How far the profile may be behind the data: 0 is proved unchanged, 100 never profiled; else its age against the "

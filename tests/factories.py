@@ -6,12 +6,13 @@ import json
 import math
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from profilemesh.storage.models import Event, Result, Run, TableState
+from profilemesh.storage.claims import new_holder
+from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Saving, TableState, Tick
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -216,6 +217,51 @@ def add_drift(session: Session, run: Run, column: str | None = "email", at: date
     return event
 
 
+def add_decision(session: Session, table: str = "orders", *, at: datetime = NOW, **more: Any) -> LoggedDecision:
+    """A table proved unchanged, unless it is said otherwise."""
+    defaults: dict[str, Any] = {
+        "warehouse": "shop",
+        "schema_name": "main",
+        "plan_id": str(uuid.uuid4()),
+        "decided_at": at,
+        "last_at": at,
+        "ticks": 1,
+        "action": "skip",
+        "reason": "snapshot_match",
+        "evidence": {"token_before": "t" * 64, "token_after": "t" * 64, "confidence": "exact"},
+        "rows_naive": 1000,
+        "is_naive_measured": True,
+    }
+    decision = LoggedDecision(table_name=table, **{**defaults, **more})
+    session.add(decision)
+    return decision
+
+
+def add_tick(session: Session, *, at: datetime = NOW, status: str = "done", **more: Any) -> Tick:
+    defaults: dict[str, Any] = {
+        "tick_id": str(uuid.uuid4()),
+        "plan_id": str(uuid.uuid4()),
+        "asked_by": "schedule",
+        "holder": new_holder(),
+        "started_at": at,
+        "seen_at": datetime.now(UTC),
+        "ended_at": None if status == "running" else at + timedelta(seconds=1.2),
+        "tables_known": 141,
+        "tables_to_read": 2,
+        "tables_done": 2,
+        "rows_read": 302_000,
+    }
+    tick = Tick(status=status, **{**defaults, **more})
+    session.add(tick)
+    return tick
+
+
+def add_saving(session: Session, day: date, action: str = "skip", **counts: int) -> Saving:
+    saving = Saving(day=day, warehouse="shop", action=action, **{"decisions": 1, **counts})
+    session.add(saving)
+    return saving
+
+
 HOSTILE = '"><script>alert(1)</script>'
 
 
@@ -260,7 +306,27 @@ def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
     add_state(session, "customers", run=customers)
     unreachable = {"decision": "defer", "decision_reason": "warehouse_unreachable", "last_verified_at": None}
     add_state(session, "accounts", warehouse="crm", **unreachable)
+    add_plans(session, now, history)
     add_oddities(session, now)
+
+
+def add_plans(session: Session, now: datetime, history: int) -> None:
+    """What was decided, what came of it, and what it spared."""
+    for day in range(history, -1, -1):
+        at = now - timedelta(days=day, minutes=8)
+        add_decision(session, "customers", at=at, ticks=day + 1, last_at=at + timedelta(hours=3), rows_naive=212_000)
+        partial: dict[str, Any] = {"action": "partial", "reason": "partitions_changed", "outcome": "success"}
+        changed = {"token_before": "a" * 40, "token_after": "b" * 40, "confidence": "exact", "changed": ["2026-11-20"]}
+        read = {"rows_estimated": 241_000, "rows_naive": 96_100_000, "rows_actual": 240_000, "seconds_actual": 0.9}
+        place: dict[str, Any] = {"is_naive_measured": False, "warehouse": "clicks", "schema_name": "public"}
+        add_decision(session, "web_events", at=at, evidence=changed, **partial, **read, **place)
+        add_decision(session, at=at, action="sample", reason="cost_cap", outcome="failed", rows_estimated=90_000)
+        add_saving(session, at.date(), decisions=40, rows_measured=9_000_000 + day * 50_000, rows_read=240_000)
+        add_saving(session, at.date(), "partial", rows_estimated=2_500_000, rows_read=90_000)
+    add_tick(session, at=now - timedelta(minutes=8))
+    reading = [{"table": "shop.main.orders", "rows": 120_000}]
+    add_tick(session, at=now - timedelta(hours=1), status="failed", tables_failed=1, error="statement timeout")
+    add_tick(session, at=now - timedelta(days=1), status="interrupted", current=reading)
 
 
 def add_oddities(session: Session, now: datetime) -> None:
@@ -280,6 +346,8 @@ def add_oddities(session: Session, now: datetime) -> None:
         column_errors={HOSTILE: "invalid input syntax: <i>nope</i>"},
     )
     add_state(session, HOSTILE, run=odd, decision="full", decision_reason="unknown_state")
+    hostile = {"message": HOSTILE, HOSTILE: [HOSTILE] * 9, "token_before": None, "token_after": HOSTILE}
+    add_decision(session, HOSTILE, schema_name="ünï cödé", action="full", reason="unknown_state", evidence=hostile)
 
 
 def add_many(session: Session, tables: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.extensions import db
+from jobs.by_hand import ByHand
+from jobs.tick import Project
 from profilemesh.storage.upgrade import upgrade
+from tests.engine.ticks import write_duckdb
 
 ORIGIN = "https://dash.example.com"
 NO_CONFIG = "/nowhere/profilemesh.yml"
@@ -62,3 +66,52 @@ def counted(app: Flask) -> Iterator[list[str]]:
         yield sent
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
+
+
+CONFIG = """
+warehouses:
+  shop: {{type: duckdb, filepath: shop.duckdb}}
+storage: {{connection: "{url}"}}
+incremental: {{enabled: true, adaptive_scheduling: {{enabled: false}}}}
+{more}
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """An app beside a real warehouse, in which runs can be asked for by hand."""
+
+    app: Flask
+    folder: Path
+    by_hand: ByHand
+
+    def write(self, *statements: str) -> None:
+        write_duckdb(self.folder / "shop.duckdb", *statements)
+
+    def configure(self, more: str) -> None:
+        url = self.app.config["PROFILEMESH_DB_URL"]
+        (self.folder / "profilemesh.yml").write_text(CONFIG.format(url=url, more=more))
+
+    def finish(self) -> None:
+        """Wait for what was asked for."""
+        for thread, _ in list(self.by_hand.running.values()):
+            thread.join(30)
+
+
+def serve(folder: Path, url: str) -> Served:
+    """The storage at `url` has its schema already."""
+    (folder / "profilemesh.yml").write_text(CONFIG.format(url=url, more=""))
+    app = make_app(url, PROFILEMESH_CONFIG=str(folder / "profilemesh.yml"))
+    by_hand = ByHand(Project.of(app))
+    app.extensions["run_now"] = by_hand.run_now
+    return Served(app, folder, by_hand)
+
+
+@pytest.fixture
+def served(empty_storage: Path, tmp_path: Path) -> Iterator[Served]:
+    path = Path(shutil.copy(empty_storage, tmp_path / "storage.db"))
+    served = serve(tmp_path, f"sqlite:///{path}")
+    yield served
+    served.by_hand.stop()
+    with served.app.app_context():
+        db.engine.dispose()

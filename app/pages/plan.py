@@ -27,6 +27,7 @@ pages = Blueprint("plan", __name__, url_prefix="/plan")
 SAVINGS_DAYS = 30
 ASKED_SECONDS = 60
 MOST_SHOWN = 100
+TICKS_SHOWN = 8
 
 
 @pages.get("")
@@ -140,12 +141,13 @@ def _preview() -> dict[str, Any]:
 
 def _progress(asked: int | None, now: datetime) -> dict[str, Any]:
     session = db.session()
-    running, latest = ticks.running(session), ticks.latest(session, 1)
+    running, latest = ticks.running(session), ticks.latest(session, TICKS_SHOWN)
     last = latest[0] if latest else None
     return {
         "running": running,
         "claimed": tables.claimed(session) if running else {},
         "last": last,
+        "ticks": latest,
         "asked": asked,
         "is_awaited": not running and _is_awaited(asked, last, now),
     }

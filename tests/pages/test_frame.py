@@ -16,7 +16,7 @@ def pages(client: FlaskClient, session: Session) -> dict[str, str]:
     add_shop(session, history=5)
     session.commit()
     run_id = client.get("/api/runs").json[0]["run_id"]
-    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/nope")
+    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/plan", "/nope")
     return {path: client.get(path, headers=HTML).text for path in paths}
 
 
@@ -77,7 +77,7 @@ def test_an_error_for_htmx_is_a_fragment(client: FlaskClient) -> None:
 
 
 def test_the_page_one_is_on_is_marked(client: FlaskClient) -> None:
-    for path, name in (("/", "Overview"), ("/runs", "Runs"), ("/tables", "Tables")):
+    for path, name in (("/", "Overview"), ("/runs", "Runs"), ("/tables", "Tables"), ("/plan", "Plan")):
         page = client.get(path, headers=HTML).text
         assert re.findall(r'aria-current="page">(\w+)', page) == [name]
 

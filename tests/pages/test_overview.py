@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from tests.factories import NOW, add_drift, add_run, add_shop, add_state
+from tests.factories import NOW, add_decision, add_drift, add_run, add_saving, add_shop, add_state
 from tests.web import counted
 
 HTML = {"Accept": "text/html"}
@@ -41,6 +41,28 @@ def test_tiles_count_the_period_and_the_change_against_the_one_before(client: Fl
     assert tile(page, "Drift found") == "1+1"
     assert tile(page, "Rows read") == "60k+200%"
     assert tile(page, "Tables profiled") == "1±0"
+
+
+def test_rows_spared_are_counted_by_day(client: FlaskClient, session: Session) -> None:
+    add_run(session, columns={})
+    add_saving(session, NOW.date(), rows_measured=30_000, rows_estimated=20_000, rows_read=50_000)
+    add_saving(session, NOW.date() - timedelta(days=40), rows_measured=25_000)
+    session.commit()
+    page = overview(client)
+    assert tile(page, "Rows spared") == "50k+100%·50%ofall"
+    assert tile(overview(client, "days=1"), "Rows spared") == "50k+50ktoday"
+    assert "Rows spared" not in overview(client, "environment=production")
+
+
+def test_todays_decisions_are_counted_by_reason(client: FlaskClient, session: Session) -> None:
+    add_run(session, columns={})
+    for table in ("a", "b"):
+        add_decision(session, table, at=NOW - timedelta(days=3), last_at=NOW)
+    add_decision(session, "c", at=NOW - timedelta(days=3))
+    session.commit()
+    page = overview(client)
+    assert "<b>2</b> not read: proved unchanged</a>" in page
+    assert 'href="/plan?action=skip&amp;reason=snapshot_match&amp;days=1#log"' in page
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -29,6 +31,43 @@ def test_a_merged_run_says_what_it_read_of_the_whole(client: FlaskClient, sessio
     page = page_of(client)
     assert "Read 62,000 rows by streaming its rows through the profiler" in page
     assert "merged with what was known" in page and "never profiled before" in page
+
+
+def test_a_merged_run_tells_its_partitions_and_their_times(client: FlaskClient, session: Session) -> None:
+    old = (NOW - timedelta(days=2)).isoformat()
+    parts = [
+        {"name": "2026-11-20", "rows": 447, "as_of": old, "read": False},
+        {"name": "2026-11-21", "rows": 500, "as_of": NOW.isoformat(), "read": True},
+    ]
+    rest = {"partitions": 61, "as_of": old}
+    detail = {"partitions": parts, "rest": rest, "dropped": ["2026-09-01"], "confidence": "heuristic"}
+    add_run(session, run_id="r1", rows=20_847, rows_scanned=500, scope="merged", action="partial", scope_detail=detail)
+    session.commit()
+    page = page_of(client)
+    assert "Read 1 of 63 partitions (500 rows) inside the warehouse" in page
+    assert "61 more partitions are carried as one closed rest, the oldest read at" in page
+    assert "taken out: 2026-09-01." in page and "likely and not proved" in page
+    assert page.index("2026-11-21") < page.index("2026-11-20") and "carried over" in page
+
+
+def test_a_sample_tells_its_fraction_and_error_bound(client: FlaskClient, session: Session) -> None:
+    detail = {"fraction": 0.05, "share_error_points": 0.462, "row_count": "estimated"}
+    more = {"scope": "sample", "action": "sample", "reason": "cost_cap", "rows_scanned": 100_000}
+    add_run(session, run_id="r1", rows=2_000_000, scope_detail=detail, **more)
+    session.commit()
+    page = page_of(client)
+    assert (
+        "Read a sample of 5 % (100,000 rows)" in page and "because reading all of it costs more than the limit" in page
+    )
+    assert "within ± 0.462 percentage points" in page and '<span title="Estimated from the sample">≈</span>' in page
+    assert "a sample of 5 %, 100 k rows" in client.get("/runs").text
+
+
+def test_a_reconciled_run_tells_how_far_the_merged_profile_was_off(client: FlaskClient, session: Session) -> None:
+    detail = {"reconciled": {"rows_merged": 90, "rows_full": 100, "columns_off": {"total": ["mean", "max"]}}}
+    add_run(session, run_id="r1", scope_detail=detail)
+    session.commit()
+    assert "The merged profile was off in 1 column: total (mean, max) (90 rows merged, 100 read)." in page_of(client)
 
 
 def test_statements_are_shown_with_their_time(client: FlaskClient, session: Session) -> None:
