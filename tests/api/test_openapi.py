@@ -5,7 +5,21 @@ from flask.testing import FlaskClient
 def test_the_description_is_openapi_3_1_and_names_every_endpoint(client: FlaskClient) -> None:
     described = client.get("/openapi.json").json
     assert described["openapi"] == "3.1.0"
-    assert set(described["paths"]) == {"/", "/api/runs", "/api/runs/{run_id}"}
+    assert set(described["paths"]) == {
+        "/",
+        "/api/runs",
+        "/api/runs/{run_id}",
+        "/api/plan",
+        "/api/plan/run",
+        "/api/decisions",
+        "/api/ticks",
+        "/api/tables/{table}/state",
+    }
+
+
+def test_every_error_of_a_run_by_hand_is_described(client: FlaskClient) -> None:
+    answers = client.get("/openapi.json").json["paths"]["/api/plan/run"]["post"]["responses"]
+    assert {"202", "400", "403", "409", "415", "422", "503"} <= set(answers)
 
 
 def test_parameters_are_described_with_their_limits(client: FlaskClient) -> None:
