@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from profilemesh.config import Config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError
 from profilemesh.planning import Action, Decision, Plan
 from profilemesh.runner import look, opened
-from profilemesh.storage import Storage
+from profilemesh.storage import Storage, ticks
 
-KEPT_SECONDS = 5.0
+KEPT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,28 @@ class Looker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: tuple[float, Preview | ProfileMeshError] | None = None
+        self._seen: tuple[datetime, datetime, Preview | ProfileMeshError] | None = None
         self._read: tuple[tuple[str, int], Config] | None = None
 
     def preview(self) -> Preview:
         """What the next tick would do. Raises ProfileMeshError where no plan can be made."""
         with self._lock:
-            if self._seen is None or time.monotonic() - self._seen[0] > KEPT_SECONDS:
+            if self._seen is None or self._is_over(*self._seen[:2]):
+                began = datetime.now(UTC)
                 found = self._look()
-                self._seen = time.monotonic(), found
-        found = self._seen[1]
+                self._seen = began, datetime.now(UTC), found
+            found = self._seen[2]
         if isinstance(found, ProfileMeshError):
             raise found
         return found
+
+    @staticmethod
+    def _is_over(began: datetime, seen: datetime) -> bool:
+        """Old, or a tick of whatever process has ended since the look began."""
+        if datetime.now(UTC) - seen > KEPT:
+            return True
+        with Storage(db.engine).read() as session:
+            return any(tick.ended_at and tick.ended_at >= began for tick in ticks.latest(session, 3))
 
     def forget(self) -> None:
         """Something was changed by hand: the next viewer looks anew."""

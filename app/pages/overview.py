@@ -37,17 +37,18 @@ def index() -> Response:
     session, period = db.session(), Period(now, wanted["days"])
     activity = overview.activity(session, period, wanted)
     newest = overview.newest_runs(session, wanted)
+    meant = decisions.meant(session, wanted["warehouse"]) if wanted["warehouse"] else None
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return show(
         "overview/index.html",
         part="overview/_body.html",
-        tiles=_tiles(activity, period, wanted),
+        tiles=[*_tiles(activity, period, wanted), *_spared(period, wanted, meant)],
         chart=_chart(activity, period),
         has_activity=activity.runs.now > 0,
         failing=overview.failing(session, wanted, now),
         troubled=overview.troubled(session, wanted),
         newest=newest,
-        decided=decisions.by_reason(session, midnight, wanted["warehouse"]),
+        decided=decisions.by_reason(session, midnight, meant),
         has_runs=bool(newest) or runs.any_run(session),
         wanted=wanted,
         ranges=RANGES,
@@ -75,15 +76,14 @@ def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[T
         _tile("Failed", activity.failed, period, failed, by_count=True, more_is="bad"),
         *drift,
         _tile("Rows read", activity.rows, period, listed),
-        *_spared(period, wanted),
     ]
 
 
-def _spared(period: Period, wanted: dict[str, Any]) -> list[Tile]:
+def _spared(period: Period, wanted: dict[str, Any], warehouses: set[str] | None) -> list[Tile]:
     """Kept by whole days of UTC and by warehouse, whatever the environment."""
     if wanted["environment"]:
         return []
-    days = decisions.spared_by_day(db.session(), period.now, 2 * period.days, wanted["warehouse"])
+    days = decisions.spared_by_day(db.session(), period.now, 2 * period.days, warehouses)
     if not any(day.decisions for day in days):
         return []
     figure = Figure(sum(day.spared for day in days[period.days :]), sum(day.spared for day in days[: period.days]))

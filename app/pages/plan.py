@@ -161,7 +161,8 @@ def _is_awaited(asked: int | None, last: Tick | None, now: datetime) -> bool:
 
 
 def _savings(warehouse: str | None, now: datetime) -> dict[str, Any]:
-    days = decisions.spared_by_day(db.session(), now, SAVINGS_DAYS, warehouse)
+    warehouses = decisions.meant(db.session(), warehouse) if warehouse else None
+    days = decisions.spared_by_day(db.session(), now, SAVINGS_DAYS, warehouses)
     return {
         "days": days,
         "chart": spared_chart(days),

@@ -22,7 +22,7 @@ def listing(session: Session, wanted: Mapping[str, Any], now: datetime) -> Log:
     """Newest first; `wanted` is a loaded DecisionFilter. Tables are looked up, so that the log is read by index."""
     since = now - timedelta(days=wanted["days"])
     found = decisions.listing(action=wanted["action"], reason=wanted["reason"], since=since)
-    names = _warehouses(session, wanted["warehouse"]) if wanted["warehouse"] else None
+    names = meant(session, wanted["warehouse"]) if wanted["warehouse"] else None
     if wanted["table"]:
         return found.where(_is_one_of(_named(session, wanted["table"], wanted["schema"], names)))
     if names is not None:
@@ -34,7 +34,7 @@ def listing(session: Session, wanted: Mapping[str, Any], now: datetime) -> Log:
     return found
 
 
-def _warehouses(session: Session, wanted: str) -> set[str]:
+def meant(session: Session, wanted: str) -> set[str]:
     """The warehouse of that name, and those of that type, as their tables' last runs tell it."""
     same = sa.and_(Run.run_id == TableState.last_run_id, Run.dataset_name == TableState.table_name)
     of_type = sa.select(TableState.warehouse).join(Run, same).where(Run.warehouse_type == wanted)
@@ -76,12 +76,12 @@ def newest_of(session: Session, table: TableRef, most: int = 20) -> Sequence[Log
     return session.scalars(decisions.of_table(table).limit(most)).all()
 
 
-def by_reason(session: Session, since: datetime, warehouse: str | None = None) -> list[Any]:
+def by_reason(session: Session, since: datetime, warehouses: set[str] | None = None) -> list[Any]:
     """How many decisions of each action and reason stood since then, the most frequent first."""
     log, count = LoggedDecision, sa.func.count().label("decisions")
     wanted = sa.select(log.action, log.reason, count).where(log.last_at >= since).group_by(log.action, log.reason)
-    if warehouse:
-        wanted = wanted.where(log.warehouse == warehouse)
+    if warehouses is not None:
+        wanted = wanted.where(log.warehouse.in_(warehouses))
     return list(session.execute(wanted.order_by(count.desc(), log.action, log.reason)))
 
 
@@ -111,11 +111,11 @@ class Day:
         )
 
 
-def spared_by_day(session: Session, now: datetime, days: int, warehouse: str | None = None) -> list[Day]:
+def spared_by_day(session: Session, now: datetime, days: int, warehouses: set[str] | None = None) -> list[Day]:
     """The last so many days, oldest first, also those on which nothing was decided."""
     today = now.date()
     found = {today - timedelta(days=back): Day(today - timedelta(days=back)) for back in range(days - 1, -1, -1)}
-    for each in savings.by_day(session, today - timedelta(days=days - 1), warehouse):
-        if each.day in found:
+    for each in savings.by_day(session, today - timedelta(days=days - 1)):
+        if each.day in found and (warehouses is None or each.warehouse in warehouses):
             found[each.day] += each
     return list(found.values())

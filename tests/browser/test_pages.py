@@ -23,7 +23,18 @@ def addresses(app: Flask) -> list[str]:
         failed = db.session.scalar(newest.where(Run.status == "failed"))
         odd = db.session.scalar(newest.where(Run.dataset_name == HOSTILE))
     runs = [f"/runs/{run_id}" for run_id in (good, failed, odd)]
-    return ["/", "/?days=1", "/runs", "/runs?q=nothing", *runs, "/tables", "/tables/orders", "/tables/postings"]
+    return [
+        "/",
+        "/?days=1",
+        "/runs",
+        "/runs?q=nothing",
+        *runs,
+        "/tables",
+        "/tables/orders",
+        "/tables/postings",
+        "/plan",
+        "/plan?preview=1&days=7",
+    ]
 
 
 # What stands right of the screen and cannot be scrolled to.
@@ -146,6 +157,25 @@ def test_hostile_names_do_nothing(visit: Open) -> None:
     page = tab.go("/tables")
     page.get_by_role("link", name=HOSTILE).click()
     expect(page.locator("h1")).to_have_text(HOSTILE)
+
+
+def test_the_plan_page_looks_by_itself_and_opens_its_evidence(visit: Open) -> None:
+    page = visit().go("/plan")
+    expect(page.locator("#preview")).to_contain_text("No plan can be made")
+    row = page.locator("#log tbody tr").filter(has_text="only some of its partitions changed").first
+    row.locator("summary").click()
+    expect(row.locator("dl")).to_contain_text("2026-11-20")
+    page.locator("#savings summary").click()
+    expect(page.locator("#savings tbody tr").first).to_be_visible()
+
+
+def test_the_log_is_filtered_in_place(visit: Open) -> None:
+    page = visit().go("/plan")
+    page.evaluate("window.stayed = true")
+    page.get_by_label("Reason").select_option("cost_cap")
+    page.wait_for_url(re.compile(r"/plan\?reason=cost_cap&days=30$"))
+    expect(page.locator("#log .chip").first).to_have_text("sampled")
+    assert page.locator("#log tbody tr", has_text="only some").count() == 0 and page.evaluate("window.stayed")
 
 
 def test_a_failed_request_of_htmx_is_told_in_place(visit: Open) -> None:
