@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
@@ -17,14 +18,20 @@ import click
 import orjson
 from dotenv import load_dotenv
 from rich.console import Console
+from sqlalchemy.orm import Session
 
 from profilemesh import terminal
 from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
-from profilemesh.planning import Decision, Plan
+from profilemesh.planning import Decision, Plan, is_asked_for
+from profilemesh.planning.costs import Cost
+from profilemesh.reasons import Rows
 from profilemesh.runner import Outcome, Report, look, opened, run_plan, utc_now
-from profilemesh.storage import Storage, open_storage, runs, states
+from profilemesh.storage import Storage, decisions, open_storage, runs, states, steering
+from profilemesh.storage.models import LoggedDecision
 from profilemesh.storage.upgrade import upgrade
+from profilemesh.tables import TableRef
+from profilemesh.warehouses import read_catalogue
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -180,13 +187,114 @@ def profile(context: Context, only: str | None, force: bool) -> None:
 @json_option
 @click.pass_obj
 def status(context: Context) -> None:
-    """Show every known table: its last profile, what was decided last, and why."""
+    """Show every known table: its last profile, how stale it is, when it is due, what was decided last and why."""
     config = context.config()
     with _storage(config) as storage, storage.read() as session:
         known = session.scalars(states.listing()).all()
         newest = runs.latest_runs(session)
-    rows = [terminal.Standing.of(state, newest) for state in known]
+    rows = [terminal.Standing.of(state, newest, config.incremental) for state in known]
     context.show([asdict(row) for row in rows], lambda console: terminal.draw_status(console, rows))
+
+
+@main.command("decisions")
+@config_option
+@json_option
+@only_option
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.pass_obj
+def decision_log(context: Context, only: str | None, limit: int) -> None:
+    """Show what was decided, and what came of it, newest first. Equal skips in a row are one.
+
+    \b
+    profilemesh decisions
+    profilemesh decisions --table orders --limit 5 --json
+    """
+    config = context.config()
+    with _storage(config) as storage:
+        wanted = None if only is None else _known(config, storage, only)
+        with storage.read() as session:
+            rows = session.scalars(decisions.listing_of(wanted).limit(limit)).all()
+    context.show([_logged_json(row) for row in rows], lambda console: terminal.draw_decisions(console, rows))
+
+
+@main.command()
+@config_option
+@json_option
+@click.argument("table")
+@click.pass_obj
+def pause(context: Context, table: str) -> None:
+    """Read TABLE no more until `resume`: a name, schema.table, warehouse.schema.table, or a glob of them.
+
+    \b
+    profilemesh pause orders
+    profilemesh pause 'shop.main.*'
+    """
+    _steer(context, table, "is paused", lambda session, each: steering.pause(session, each, utc_now()))
+
+
+@main.command()
+@config_option
+@json_option
+@click.argument("table")
+@click.pass_obj
+def resume(context: Context, table: str) -> None:
+    """Take TABLE up again after `pause`; the next tick decides on it.
+
+    \b
+    profilemesh resume orders
+    """
+    _steer(context, table, "is taken up again", steering.resume)
+
+
+@main.command()
+@config_option
+@json_option
+@click.argument("table")
+@click.pass_obj
+def cancel(context: Context, table: str) -> None:
+    """Stop the scan of TABLE, whichever process reads it; its last profile stays. The next tick tries again.
+
+    \b
+    profilemesh cancel orders
+    """
+
+    def ask(session: Session, each: TableRef) -> str:
+        is_asked = steering.request_cancel(session, each, utc_now())
+        return "is asked to stop" if is_asked else "is not being read"
+
+    _steer(context, table, "", ask)
+
+
+def _steer(context: Context, name: str, done: str, act: Callable[[Session, TableRef], str | None]) -> None:
+    """Do it to every table of this name, and say what was done to each."""
+    config = context.config()
+    with _storage(config) as storage:
+        tables = _known(config, storage, name)
+        with storage.begin() as session:
+            said = {table: act(session, table) or done for table in tables}
+    data = [_table_json(table) | {"done": words} for table, words in said.items()]
+    context.show(data, lambda console: terminal.draw_steered(console, said))
+
+
+def _known(config: Config, storage: Storage, name: str) -> list[TableRef]:
+    """The tables of this name: those that storage remembers, else those of the warehouses."""
+    with storage.read() as session:
+        known: Collection[TableRef] = states.latest_states(session).keys()
+    found = [table for table in known if is_asked_for(table, name)]
+    if not found:
+        with opened(config) as warehouses:
+            catalogue = read_catalogue(config, warehouses).snapshots.keys()
+        found = [table for table in catalogue if is_asked_for(table, name)]
+        known = {*known, *catalogue}
+    if not found:
+        raise ConfigError(f"{name!r} matches no table{_near(name, known)}")
+    return sorted(found)
+
+
+def _near(name: str, known: Collection[TableRef]) -> str:
+    names = {shown: table for table in known for shown in (table.name, f"{table.schema}.{table.name}", str(table))}
+    near = dict.fromkeys(str(names[each]) for each in difflib.get_close_matches(name, names, n=5))
+    return f"; did you mean {' or '.join(list(near)[:3])}?" if near else "; `profilemesh plan` lists them all"
 
 
 @main.command()
@@ -245,16 +353,34 @@ def _require_known(made: Plan, only: str | None) -> None:
         raise ConfigError(f"--table {only!r} matches no table; `profilemesh plan` lists them all")
 
 
+def _table_json(table: TableRef) -> dict[str, Any]:
+    return {"warehouse": table.warehouse, "schema": table.schema, "table": table.name}
+
+
 def _decision_json(decision: Decision) -> dict[str, Any]:
-    return {
-        "warehouse": decision.table.warehouse,
-        "schema": decision.table.schema,
-        "table": decision.table.name,
+    partitions = decision.snapshot.partitions if decision.snapshot else None
+    return _table_json(decision.table) | {
         "action": decision.action,
         "reason": decision.reason,
         "evidence": dict(decision.evidence),
         "rows_estimate": decision.snapshot.rows_estimate if decision.snapshot else None,
+        "meaning": decision.reason.meaning,
+        "staleness": decision.staleness,
+        "reads": _cost_json(decision.cost),
+        "full_scan": _cost_json(decision.naive),
+        "fraction": decision.fraction,
+        "due_at": decision.due_at,
+        "partitions": len(partitions.parts) if partitions else None,
+        "partitions_to_read": len(decision.change.to_read) if decision.change else None,
     }
+
+
+def _cost_json(cost: Cost) -> dict[str, Any]:
+    return {"rows": cost.rows, "bytes": cost.bytes, "is_measured": cost.is_measured}
+
+
+def _logged_json(row: LoggedDecision) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in LoggedDecision.__table__.columns}
 
 
 def _plan_json(made: Plan) -> dict[str, Any]:
@@ -269,13 +395,14 @@ def _plan_json(made: Plan) -> dict[str, Any]:
 
 
 def _report_json(report: Report) -> dict[str, Any]:
-    return _plan_json(report.plan) | {"outcomes": [_outcome_json(outcome) for outcome in report.outcomes]}
+    outcomes = [_outcome_json(outcome) for outcome in report.outcomes]
+    return _plan_json(report.plan) | {"outcomes": outcomes, "rows": asdict(Rows.of(report))}
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     found = asdict(outcome)
-    table = found.pop("table")
-    return {"warehouse": table["warehouse"], "schema": table["schema"], "table": table["name"]} | found
+    found.pop("table")
+    return _table_json(outcome.table) | found
 
 
 def run() -> None:

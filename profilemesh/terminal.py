@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rich import box
 from rich.console import Console
@@ -17,18 +17,37 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from profilemesh.planning import Decision, Plan, Reason
+from profilemesh import reasons
+from profilemesh.config.model import IncrementalConfig
+from profilemesh.planning import Action, Decision, Plan
+from profilemesh.planning.costs import Cost
+from profilemesh.planning.intervals import due_at
+from profilemesh.reasons import tables as _tables
+from profilemesh.reasons import told, why
 from profilemesh.runner import Listener, Outcome, Report, Silence
-from profilemesh.storage.models import Run, TableState
+from profilemesh.storage.models import LoggedDecision, Run, TableState
 from profilemesh.storage.runs import table_of
 from profilemesh.storage.upgrade import UpgradeReport
 from profilemesh.tables import TableRef
 from profilemesh.warehouses.base import CheckResult
 
-_COLOURS = {"full": "blue", "skip": "dim", "defer": "yellow", "success": "green", "failed": "red", "deferred": "yellow"}
-_MEANINGS = {reason.value: reason.meaning for reason in Reason}
+_COLOURS = {
+    "full": "blue",
+    "partial": "cyan",
+    "sample": "magenta",
+    "skip": "dim",
+    "defer": "yellow",
+    "success": "green",
+    "failed": "red",
+    "deferred": "yellow",
+    "running": "blue",
+}
 DASH = "–"
 PIPE_WIDTH = 200
+ROOMY = 120
+"""Columns from which a terminal shows what one can do without."""
+NAME_WIDTH = 26
+"""Most names of tables fit: one that is broken cannot be copied."""
 
 
 class Unbreakable(Console):
@@ -47,8 +66,11 @@ def console() -> Console:
 def _grid(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for name in columns:
-        numeric = name in ("Rows", "Took")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        is_number = name in ("Rows", "Reads", "Of", "Took", "Stale", "Ticks")
+        least = NAME_WIDTH if name == "Table" else None
+        table.add_column(
+            name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold", min_width=least
+        )
     return table
 
 
@@ -58,36 +80,34 @@ def _styled(word: str) -> str:
 
 def draw_plan(out: Console, made: Plan) -> None:
     if made.decisions:
-        grid = _grid("Table", "Will", "Why", "Rows")
+        grid = _grid("Table", "Will", "Reads", *(["Of", "Stale"] if out.width >= ROOMY else []), "Why")
         for decision in made.decisions:
-            rows = decision.snapshot.rows_estimate if decision.snapshot else None
-            grid.add_row(escape(str(decision.table)), _styled(decision.action), _why(decision), _rows(rows, "~"))
+            more = [_cost(decision.naive), _score(decision.staleness)] if out.width >= ROOMY else []
+            grid.add_row(
+                escape(str(decision.table)), _styled(decision.action), _reads(decision), *more, escape(_why(decision))
+            )
         out.print(grid)
     _draw_problems(out, made)
-    out.print(_told(made))
-
-
-def _told(made: Plan) -> str:
-    counts = Counter(decision.action.value for decision in made.decisions)
-    if not counts and made.troubles:
-        return "Nothing can be done until a warehouse answers."
-    if not counts:
-        return "No table is selected: see profiling.tables in the configuration."
-    if set(counts) == {"skip"}:
-        needs = "needs" if counts["skip"] == 1 else "need"
-        return f"Nothing to do: {_tables(counts['skip'])} {needs} no reading."
-    words = {"full": "to read", "skip": "skipped", "defer": "put off"}
-    return ", ".join(f"{_tables(counts[action])} {words[action]}" for action in words if counts[action]) + "."
-
-
-def _tables(count: int) -> str:
-    return "1 table" if count == 1 else f"{count:,} tables"
+    out.print(escape(told(made)))
 
 
 def _why(decision: Decision) -> str:
-    why = decision.reason.meaning
-    detail = decision.evidence.get("doubt") or decision.evidence.get("message")
-    return escape(f"{why}: {detail}" if detail else why)
+    said = why(decision.reason, decision.evidence)
+    partitions = decision.snapshot.partitions if decision.snapshot else None
+    return f"{said} of {len(partitions.parts):,}" if decision.action is Action.PARTIAL and partitions else said
+
+
+def _reads(decision: Decision) -> str:
+    """What it will read, which for a skip is known to be nothing."""
+    return _cost(decision.cost) if decision.action.reads else "0"
+
+
+def _cost(cost: Cost) -> str:
+    return _rows(cost.rows, "" if cost.is_measured else "~")
+
+
+def _score(score: int | None) -> str:
+    return DASH if score is None else str(score)
 
 
 def _draw_problems(out: Console, made: Plan) -> None:
@@ -105,16 +125,13 @@ def _draw_problems(out: Console, made: Plan) -> None:
 def draw_report(out: Console, report: Report) -> None:
     _draw_problems(out, report.plan)
     if not report.outcomes:
-        out.print(_told(report.plan))
+        out.print(escape(told(report.plan)))
         return
     counts = Counter(outcome.status for outcome in report.outcomes)
     words = {"success": "profiled", "failed": "failed", "deferred": "put off"}
-    parts = [f"{_tables(counts[status])} {word}" for status, word in words.items() if counts[status]]
-    skipped = sum(1 for decision in report.plan.decisions if decision.action == "skip")
-    if skipped:
-        parts.append(f"{_tables(skipped)} skipped")
-    rows = sum(outcome.rows or 0 for outcome in report.outcomes)
-    out.print(f"{', '.join(parts)}; {rows:,} rows read.")
+    done = ", ".join(f"{_tables(counts[status])} {word}" for status, word in words.items() if counts[status])
+    parts = [done, *reasons.left_alone(report.plan.decisions), str(reasons.Rows.of(report))]
+    out.print(escape(f"{'; '.join(parts)}."))
 
 
 @dataclass(frozen=True)
@@ -131,9 +148,14 @@ class Standing:
     reason: str | None
     last_status: str | None
     error: str | None
+    last_changed_at: datetime | None
+    staleness_score: int | None
+    due_at: datetime | None
+    paused_at: datetime | None
+    vanished_at: datetime | None
 
     @classmethod
-    def of(cls, state: TableState, newest: Mapping[TableRef, Run]) -> Standing:
+    def of(cls, state: TableState, newest: Mapping[TableRef, Run], incremental: IncrementalConfig) -> Standing:
         table = TableRef(state.warehouse, state.schema_name, state.table_name)
         run = newest.get(table)
         assert run is None or table_of(run) == table
@@ -148,27 +170,91 @@ class Standing:
             state.decision_reason,
             run.status if run else None,
             run.error if run else None,
+            state.last_changed_at,
+            0 if _is_read_since(state) else state.staleness_score,
+            _due_at(state, table, incremental),
+            state.paused_at,
+            state.vanished_at,
         )
+
+
+def _is_read_since(state: TableState) -> bool:
+    """Whether its decision to read, and the score of it, are history."""
+    decided, profiled = state.decided_at, state.last_profiled_at
+    return decided is not None and profiled is not None and profiled >= decided
+
+
+def _due_at(state: TableState, table: TableRef, incremental: IncrementalConfig) -> datetime | None:
+    """When its interval since it was last read ends; None where there are no intervals."""
+    read = max(filter(None, (state.last_profiled_at, state.sampled_at)), default=None)
+    settings = incremental.adaptive_scheduling
+    if read is None or not (incremental.enabled and settings.enabled):
+        return None
+    return due_at(read, table, state.change_gap_minutes, settings)
 
 
 def draw_status(out: Console, rows: Sequence[Standing]) -> None:
     if not rows:
         out.print("Nothing has been profiled yet: run `profilemesh profile`.")
         return
-    grid = _grid("Table", "Rows", "Profiled", "Verified", "Last decision", "Last run")
+    roomy = out.width >= ROOMY
+    more = ["Verified", "Stale", "Due", "Decided", "Last run"] if roomy else ["Decided"]
+    grid = _grid("Table", "Rows", "Profiled", *more)
     for row in rows:
-        why = _MEANINGS.get(row.reason or "", row.reason)
-        decision = f"{row.decision}: {why}" if row.decision else DASH
-        run = _styled(row.last_status) if row.last_status else DASH
-        if row.error and row.last_status == "failed":
-            run += " " + escape(_without_name(row.error, f"{row.warehouse}.{row.schema}.{row.table}"))
+        known = [escape(f"{row.warehouse}.{row.schema}.{row.table}"), _rows(row.rows), ago(row.last_profiled_at)]
+        if roomy:
+            known += [ago(row.last_verified_at), _score(row.staleness_score), _due(row.due_at), _decided(row)]
+            grid.add_row(*known, _last_run(row))
+        else:
+            failure = f"\n{_last_run(row)}" if row.last_status == "failed" else ""
+            grid.add_row(*known, _decided(row) + failure)
+    out.print(grid)
+
+
+def _last_run(row: Standing) -> str:
+    run = _styled(row.last_status) if row.last_status else DASH
+    if row.error and row.last_status == "failed":
+        run += " " + escape(_without_name(row.error, f"{row.warehouse}.{row.schema}.{row.table}"))
+    return run
+
+
+def _decided(row: Standing) -> str:
+    """The last decision; of a table that was paused since, that it is."""
+    decision = row.decision or DASH
+    if row.paused_at is not None and row.reason != "paused":
+        return f"{_styled(decision)}, [yellow]paused[/] since"
+    return f"{_styled(decision)}: {escape(reasons.MEANINGS.get(row.reason or '', row.reason or DASH))}"
+
+
+def _due(moment: datetime | None) -> str:
+    if moment is None:
+        return DASH
+    span = _span(moment - datetime.now(UTC))
+    return f"in {span}" if span else "now"
+
+
+def draw_steered(out: Console, said: Mapping[TableRef, str]) -> None:
+    for table, words in said.items():
+        out.print(escape(f"{table} {words}."))
+
+
+def draw_decisions(out: Console, rows: Sequence[LoggedDecision]) -> None:
+    if not rows:
+        out.print("Nothing has been decided yet: run `profilemesh profile`.")
+        return
+    roomy = out.width >= ROOMY
+    grid = _grid("When", "Table", "Did", *(["Ticks", "Reads", "Took"] if roomy else []), "Why", "Came of it")
+    for row in rows:
+        rows_read = _rows(row.rows_actual) if row.rows_actual is not None else _rows(row.rows_estimated, "~")
+        took = DASH if row.seconds_actual is None else f"{row.seconds_actual:.2f} s"
+        more = [f"{row.ticks:,}", "0" if row.action in ("skip", "defer") else rows_read, took] if roomy else []
         grid.add_row(
-            escape(f"{row.warehouse}.{row.schema}.{row.table}"),
-            _rows(row.rows),
-            ago(row.last_profiled_at),
-            ago(row.last_verified_at),
-            decision,
-            run,
+            ago(row.last_at),
+            escape(f"{row.warehouse}.{row.schema_name}.{row.table_name}"),
+            _styled(row.action),
+            *more,
+            escape(why(row.reason, row.evidence)),
+            _styled(row.outcome) if row.outcome else "",
         )
     out.print(grid)
 
@@ -242,7 +328,7 @@ class Bars:
         self.lock = threading.Lock()
 
     def started(self, decision: Decision) -> None:
-        rows = decision.snapshot.rows_estimate if decision.snapshot else None
+        rows = decision.cost.rows
         task = self.bars.add_task(escape(str(decision.table)), total=rows)
         with self.lock:
             self.tasks[decision.table] = (task, rows)
@@ -262,6 +348,8 @@ class Bars:
 
 def outcome_line(outcome: Outcome) -> str:
     rows = f"{outcome.rows:,} rows" if outcome.rows is not None else DASH
+    if outcome.action in ("partial", "sample") and outcome.rows_read is not None:
+        rows += f", {outcome.rows_read:,} read ({_styled(outcome.action)})"
     line = f"{_styled(outcome.status):<8} {escape(str(outcome.table))}  {rows}  {outcome.seconds:.2f} s"
     if outcome.error:
         line += f"  {escape(_without_name(outcome.error, str(outcome.table)))}"
@@ -283,8 +371,12 @@ def ago(moment: datetime | None) -> str:
     """How long ago, in its largest unit."""
     if moment is None:
         return DASH
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+    span = _span(datetime.now(UTC) - moment)
+    return f"{span} ago" if span else "just now"
+
+
+def _span(span: timedelta) -> str:
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now"
+        if span.total_seconds() >= size:
+            return f"{span.total_seconds() / size:.0f} {unit}"
+    return ""

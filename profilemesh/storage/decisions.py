@@ -8,7 +8,7 @@ short; such skips are many, and are stored in groups, not one by one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -321,6 +321,14 @@ def listing(
     if since is not None:
         found = found.where(LoggedDecision.last_at >= since)
     return found.order_by(LoggedDecision.last_at.desc(), LoggedDecision.id.desc())
+
+
+def listing_of(tables: Sequence[TableRef] | None) -> sa.Select[LoggedDecision]:
+    """The log of these tables, or of all, newest first."""
+    if tables is None:
+        return listing()
+    log = sa.tuple_(LoggedDecision.warehouse, LoggedDecision.schema_name, LoggedDecision.table_name)
+    return listing().where(log.in_([(table.warehouse, table.schema, table.name) for table in tables]))
 
 
 def of_table(table: TableRef) -> sa.Select[LoggedDecision]:
