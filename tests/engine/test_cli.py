@@ -20,8 +20,9 @@ COMMAND = str(Path(sys.executable).parent / "profilemesh")
 CONFIG = """
 warehouses:
   shop: {type: duckdb, filepath: shop.duckdb}
-incremental: {enabled: true}
+incremental: {enabled: true, adaptive_scheduling: {enabled: false}}
 """
+PARTS = "partial_profiling: {min_rows: 1}, "
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +78,14 @@ def test_profile_then_nothing_to_do_in_one_line(project: Path) -> None:
     assert "success shop.main.orders  1,000 rows" in first.stdout
     assert first.stdout.splitlines()[-1] == "2 tables profiled; 1,001 rows read."
     again = run(project, "profile")
-    assert (again.returncode, again.stdout) == (0, "Nothing to do: 2 tables need no reading.\n")
+    assert (again.returncode, again.stdout) == (0, "Nothing to do: 2 tables proved unchanged.\n")
 
 
 def test_plan_says_why_and_writes_nothing(project: Path) -> None:
     before = (project / "profilemesh.db").read_bytes()
     shown = run(project, "plan").stdout
     assert "never profiled before" in shown
-    assert "2 tables to read." in shown
+    assert "2 tables to read (about 1,001 rows)." in shown
     assert (project / "profilemesh.db").read_bytes() == before
 
 
@@ -110,6 +111,75 @@ def test_a_changed_table_alone_can_be_asked_for(project: Path) -> None:
     change(project)
     outcomes = json.loads(run(project, "profile", "--table", "orders", "--json").stdout)["outcomes"]
     assert [(o["table"], o["status"], o["rows"]) for o in outcomes] == [("orders", "success", 1001)]
+
+
+def configure(folder: Path, text: str) -> None:
+    with (folder / "profilemesh.yml").open("a") as file:
+        file.write(text)
+
+
+def test_nothing_to_do_tells_the_proved_from_those_left_open_and_why(project: Path) -> None:
+    run(project, "profile")
+    assert run(project, "pause", "orders").stdout == "shop.main.orders is paused.\n"
+    again = run(project, "profile")
+    said = "Nothing to do: 1 table proved unchanged; 1 table left open (1 paused).\n"
+    assert (again.returncode, again.stdout) == (0, said)
+    assert run(project, "resume", "shop.main.orders").stdout == "shop.main.orders is taken up again.\n"
+    assert "2 tables proved unchanged" in run(project, "plan").stdout
+
+
+def test_a_limit_that_was_met_is_told_with_its_price(project: Path) -> None:
+    configure(project, "profiling: {tables: [{table: orders}]}\n")
+    text = (project / "profilemesh.yml").read_text()
+    limits = "cost_controls: {max_rows_scanned: 300, fallback_strategy: defer}, "
+    (project / "profilemesh.yml").write_text(text.replace("enabled: true, ", "enabled: true, " + limits, 1))
+    done = run(project, "profile")
+    assert (done.returncode, done.stdout) == (0, "Nothing to do: 1 table left open (1 over a limit).\n")
+    assert "never profiled before; 1,000 rows, at most 300" in run(project, "plan").stdout
+
+
+def test_a_part_that_was_read_is_told_against_the_whole(project: Path) -> None:
+    configure(project, "profiling: {tables: [{table: orders, partition: {key: qty}}]}\n")
+    text = (project / "profilemesh.yml").read_text()
+    (project / "profilemesh.yml").write_text(text.replace("enabled: true, ", "enabled: true, " + PARTS, 1))
+    run(project, "profile")
+    change(project)
+    assert "only some of its partitions changed: 1 changed of 7" in run(project, "plan").stdout
+    report = json.loads(run(project, "profile", "--json").stdout)
+    assert report["decisions"][0]["partitions_to_read"] == 1
+    assert report["rows"] == {"read": 144, "spared_measured": 0, "spared_estimated": 857, "unpriced": 0}
+    assert run(project, "decisions", "--limit", "1").stdout.count("partial") == 1
+
+
+def test_decisions_are_told_newest_first_and_by_table(project: Path) -> None:
+    assert "Nothing has been decided yet" in run(project, "decisions").stdout
+    run(project, "profile")
+    run(project, "profile")
+    rows = json.loads(run(project, "decisions", "--table", "ord*", "--json").stdout)
+    told = [(row["table_name"], row["action"], row["reason"], row["outcome"]) for row in rows]
+    assert told == [("orders", "skip", "snapshot_match", None), ("orders", "full", "first_profile", "success")]
+
+
+def test_status_tells_staleness_and_what_is_paused_since(project: Path) -> None:
+    run(project, "profile")
+    run(project, "pause", "orders")
+    assert "full, paused since" in run(project, "status").stdout
+    found = {row["table"]: row for row in json.loads(run(project, "status", "--json").stdout)}
+    assert found["orders"]["paused_at"] and not found["odd [name]"]["paused_at"]
+    assert found["orders"]["staleness_score"] == 0
+
+
+def test_a_running_scan_is_cancelled_from_another_process(project: Path) -> None:
+    with duckdb.connect(str(project / "shop.duckdb")) as shop:
+        shop.execute("CREATE VIEW slow AS SELECT count(*) AS n FROM range(100000000000) r(i) WHERE hash(i) % 7 = 1")
+    assert run(project, "cancel", "slow").stdout == "shop.main.slow is not being read.\n"
+    process = subprocess.Popen([COMMAND, "profile", "--table", "slow"], cwd=project, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while "asked to stop" not in run(project, "cancel", "slow").stdout and time.monotonic() < deadline:
+        time.sleep(0.1)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "cancelled by hand" in said
 
 
 def test_full_reads_what_did_not_change(project: Path) -> None:
@@ -146,6 +216,8 @@ def test_check_fails_with_a_remedy_when_a_warehouse_is_gone(project: Path) -> No
         (("-c", "nope.yml", "plan"), "nope.yml"),
         (("plna",), "No such command 'plna'"),
         (("profile", "--table", "ordres"), "'ordres' matches no table"),
+        (("pause", "ordres"), "'ordres' matches no table; did you mean shop.main.orders?"),
+        (("cancel", "zzz"), "'zzz' matches no table; `profilemesh plan` lists them all"),
     ],
 )
 def test_misuse_ends_with_2_and_names_itself(project: Path, words: tuple[str, ...], said: str) -> None:
