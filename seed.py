@@ -32,7 +32,7 @@ from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 from profilemesh.runner import Report, look, opened, run_plan, utc_now
 from profilemesh.storage import Storage, open_storage
-from profilemesh.storage.models import Event, Result, Run, Summary, TableState
+from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Saving, Summary, TableState, Tick
 from profilemesh.storage.schema import current_revision, has_our_tables
 from profilemesh.storage.upgrade import upgrade
 
@@ -140,7 +140,11 @@ class Demo:
         with self.storage.begin() as session:
             session.execute(sa.delete(Result).where(same), execution_options={"synchronize_session": False})
             session.execute(sa.delete(Summary).where(Summary.run_id.in_(runs)))
-            for table in (Event, TableState, Run):
+            # A tick may have read other warehouses as well: only those are ours that read nothing else.
+            plans = sa.select(LoggedDecision.plan_id)
+            ours, others = plans.where(_is_ours(LoggedDecision)), plans.where(~_is_ours(LoggedDecision))
+            session.execute(sa.delete(Tick).where(Tick.plan_id.in_(ours), Tick.plan_id.not_in(others)))
+            for table in (Event, TableState, Run, LoggedDecision, Saving):
                 session.execute(sa.delete(table).where(_is_ours(table)))
         self.marker.unlink(missing_ok=True)
 
@@ -152,7 +156,10 @@ def _file(config: Config, name: str) -> Path:
     return path
 
 
-def _is_ours(table: type[Run] | type[Event] | type[TableState]) -> sa.ColumnElement[bool]:
+Ours = Run | Event | TableState | LoggedDecision | Saving
+
+
+def _is_ours(table: type[Ours]) -> sa.ColumnElement[bool]:
     return table.warehouse.in_(WAREHOUSES)
 
 

@@ -184,15 +184,14 @@ class Work:
         return utc_now()
 
     def tick(self, asked_by: str) -> Tick:
-        now = utc_now()
         return Tick(
             tick_id=self.tick_id,
             plan_id=self.plan.plan_id,
             asked_by=asked_by,
             holder=self.holder,
             status="running",
-            started_at=now,
-            seen_at=now,
+            started_at=self.clock(),
+            seen_at=utc_now(),
             tables_known=len(self.plan.decisions),
             tables_to_read=len(self.plan.to_read),
         )
@@ -328,7 +327,7 @@ class Work:
     def end_tick(self, status: str) -> None:
         try:
             with self.storage.begin() as session:
-                ticks.end(session, self.tick_id, status, **self._progress() | {"current": None})
+                ticks.end(session, self.tick_id, status, now=self.clock(), **self._progress() | {"current": None})
         except (StorageError, SQLAlchemyError) as error:
             log.warning("the end of the tick could not be stored: %s", error)
 

@@ -23,6 +23,7 @@ from profilemesh.errors import (
     StatementFailed,
     StorageError,
     SummariesIncompatible,
+    TableMissing,
     WarehouseBusy,
     WarehouseUnreachable,
 )
@@ -132,6 +133,9 @@ class Turn:
         if isinstance(error, WarehouseBusy):
             return self._put_off(Reason.WAREHOUSE_BUSY, str(error))
         if isinstance(error, ChangedMeanwhile):
+            return self._put_off(Reason.CHANGED_MEANWHILE, str(error))
+        if isinstance(error, TableMissing) and self.planned.division is not None:
+            # A partition was dropped or renamed since the plan was made; the next one knows.
             return self._put_off(Reason.CHANGED_MEANWHILE, str(error))
         if isinstance(error, ScanCancelled) and not self.is_claimed:
             return self._deferred(str(error))

@@ -207,6 +207,7 @@ class PartialProfilingConfig:
     allow_partition_pruning: bool = True
     max_partitions_per_run: int = 64
     mergeable_metrics: tuple[str, ...] = ("count", "null_count", "null_percent", "min", "max", "mean", "stddev")
+    min_rows: int = 100_000
     reconcile_after_days: int = 30
 
 

@@ -295,6 +295,7 @@ class PartialProfilingSection(Section):
     allow_partition_pruning = Flag()
     max_partitions_per_run = Whole()
     mergeable_metrics = ListOf(Word(), lone=True)
+    min_rows = Whole(least=0)
     reconcile_after_days = Whole()
 
 

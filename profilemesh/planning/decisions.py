@@ -277,6 +277,8 @@ def _without_look(case: Case) -> Decision | None:
     is_due_whole = _is_reconcile_due(case)
     if case.is_proved_equal and not is_due_whole:
         return case.decision_by_token(Action.SKIP, Reason.SNAPSHOT_MATCH)
+    if _is_same_file(case) and not is_due_whole and _is_trusted(case):
+        return _trusted(case)
     if _is_fresh(case):
         return _fresh(case)
     probed = case.snapshot.probed
@@ -316,13 +318,20 @@ def _by_probe(case: Case) -> Decision | None:
     """A probe says that nothing changed, or the profile itself hangs on one: trusted within the time to live."""
     state, probed = case.state, case.snapshot.probed
     assert state is not None
-    is_same_file = _is_exact(case.snapshot) and case.snapshot.token == state.token
     is_same_probe = probed is not None and probed.token is not None and probed.token == state.probe_token
-    if not (is_same_file or is_same_probe):
+    if not (_is_same_file(case) or is_same_probe):
         return None
     if _is_trusted(case):
-        return case.decision_by_token(Action.SKIP, Reason.PROBE_MATCH, trusted_until=_trusted_until(case).isoformat())
+        return _trusted(case)
     return case.decision_by_token(Action.FULL, Reason.TTL_EXPIRED, trusted_until=_trusted_until(case).isoformat())
+
+
+def _is_same_file(case: Case) -> bool:
+    return case.state is not None and _is_exact(case.snapshot) and case.snapshot.token == case.state.token
+
+
+def _trusted(case: Case) -> Decision:
+    return case.decision_by_token(Action.SKIP, Reason.PROBE_MATCH, trusted_until=_trusted_until(case).isoformat())
 
 
 def _trusted_until(case: Case) -> datetime:

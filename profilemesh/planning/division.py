@@ -45,6 +45,9 @@ def division(decision: Decision, kept: KeptManifest | None, incremental: Increme
         return Division(manifest, read, None, tuple(part for part in folded if part not in read), key)
     if decision.action is not Action.FULL or not (manifest.parts or manifest.key):
         return None
+    rows = decision.naive.rows
+    if rows is not None and rows < settings.min_rows:
+        return None
     closed = tuple(part for part in manifest.parts if part not in own)
     if not manifest.key:
         return Division(manifest, own, Rows(of=closed) if closed else None)

@@ -289,7 +289,8 @@ def test_a_merged_profile_is_read_whole_once_its_reconcile_age_is_reached() -> N
 
 
 def division_of(action_tokens: dict[str, str], limit: int, before: KeptManifest | None) -> Division:
-    config = configured(settings={"partial_profiling": PartialProfilingConfig(max_partitions_per_run=limit)})
+    settings = PartialProfilingConfig(max_partitions_per_run=limit, min_rows=1000)
+    config = configured(settings={"partial_profiling": settings})
     state = [] if before is None else [remembered(config, manifest=before)]
     found = snapshot(token="t2", manifest=manifest(action_tokens, key=("id",)))
     division = plan(config, catalogue(found), *state).reading[ORDERS].division
@@ -307,6 +308,12 @@ def test_a_partial_reading_folds_what_is_no_longer_at_either_end_into_the_rest()
     before = kept(ALL, closed=tuple(DAYS[2:8]))
     division = division_of({**ALL, '["2026-03-11"]': "a"}, 4, before)
     assert (division.apart, division.folded, division.rest) == (('["2026-03-11"]',), (DAYS[8],), None)
+
+
+def test_a_small_table_is_not_divided() -> None:
+    found = snapshot(token="t2", manifest=manifest(ALL), rows_estimate=99_999)
+    assert plan(None, catalogue(found)).reading[ORDERS].division is None
+    assert plan(None, catalogue(replace(found, rows_estimate=100_000))).reading[ORDERS].division is not None
 
 
 @given(st.integers(0, 30), st.integers(1, 12))

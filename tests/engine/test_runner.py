@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from profilemesh.storage.models import Run
 from profilemesh.tables import TableRef
 from profilemesh.warehouses import connected
 from profilemesh.warehouses.base import Misconfigured
-from tests.engine.ticks import SLOW, Project, locked_by_writer, outcomes, wait_for
+from tests.engine.ticks import SLOW, Project, locked_by_writer, outcomes, wait_for, write_sqlite
 
 NUMBERS = "AS SELECT i AS id, i % 7 AS qty FROM range(1000) r(i)"
 MEMORY = ("snapshot_id", "change_token", "last_profiled_at", "last_run_id", "row_count")
@@ -197,10 +197,12 @@ def test_a_plan_that_another_process_was_faster_to_carry_out_reads_nothing_again
 
 
 def test_a_change_during_the_scan_is_seen_by_the_next_tick(project: Project) -> None:
-    path = project.sqlite("team", "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1), (2)")
-    listener = During(lambda: os.utime(path))
+    path = project.sqlite(
+        "team", "PRAGMA journal_mode = WAL", "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1), (2)"
+    )
+    listener = During(lambda: write_sqlite(path, "INSERT INTO t VALUES (3)"))
     assert outcomes(project.tick(listener=listener))["t"].rows == 2
-    assert project.tick().plan.to_read
+    assert outcomes(project.tick())["t"].rows == 3
 
 
 def test_a_claim_of_a_live_process_elsewhere_is_respected_until_its_term_ends(project: Project) -> None:
@@ -302,26 +304,22 @@ def test_an_interrupt_fails_what_is_read_and_leaves_alone_what_has_not_begun(pro
     assert "stopped" in (left.runs["a"][0].error or "")
 
 
-class LockedAtStart:
-    """A clock that, when a run notes its beginning, lets another process lock the file: after the scan was opened."""
+class LockedAtStart(Silence):
+    """Lets another process lock the file when its table's turn begins: after the plan was made."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.asked = path, 0
         self.lock = locked_by_writer("sqlite", path)
 
-    def __call__(self) -> datetime:
-        self.asked += 1
-        if self.asked == 4:
-            self.lock.__enter__()
-        return utc_now()
+    def started(self, decision: Decision) -> None:
+        self.lock.__enter__()
 
 
-def test_a_file_that_is_locked_after_the_claim_is_put_off_without_a_trace(project_on_both: Project) -> None:
+def test_a_file_that_is_locked_between_plan_and_scan_is_put_off_without_a_trace(project_on_both: Project) -> None:
     project = project_on_both
     path = project.sqlite("team", "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)", busy_timeout_ms=50)
-    clock = LockedAtStart(path)
-    report = project.tick(clock=clock)
-    clock.lock.__exit__(None, None, None)
+    listener = LockedAtStart(path)
+    report = project.tick(listener=listener)
+    listener.lock.__exit__(None, None, None)
     assert [(outcome.status, report.is_trouble) for outcome in report.outcomes] == [("deferred", False)]
     left = project.left()
     assert left.is_whole

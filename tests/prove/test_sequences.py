@@ -211,7 +211,7 @@ class Sequence(RuleBasedStateMachine):
     def config(self, paused: bool = False, **sections: Any) -> Config:
         planner = {
             "adaptive_scheduling": AdaptiveSchedulingConfig(enabled=False),
-            "partial_profiling": PartialProfilingConfig(max_partitions_per_run=4),
+            "partial_profiling": PartialProfilingConfig(max_partitions_per_run=4, min_rows=0),
         }
         rule_of_t = TableRule("t", partition=PartitionRule(key=("day",)), paused=paused)
         return Config(
