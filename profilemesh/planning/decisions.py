@@ -16,6 +16,10 @@ from profilemesh.planning.snapshots import Confidence, Difference, KeptManifest,
 from profilemesh.tables import TableRef
 
 
+MOST = 0.5
+"""Above this share of the rows a partial run saves little: reading all of them proves more."""
+
+
 class Action(StrEnum):
     FULL = "full"
     PARTIAL = "partial"
@@ -371,8 +375,11 @@ def _by_change(case: Case) -> Decision:
     if after.confidence is not Confidence.EXACT and not _is_trusted(case):
         until = _trusted_until(case).isoformat()
         return case.decision_by_token(Action.FULL, Reason.TTL_EXPIRED, trusted_until=until, **_short(told))
+    cost = cost_of(case.snapshot, case.state, change.to_read)
+    if cost.rows is not None and case.naive.rows is not None and cost.rows > case.naive.rows * MOST:
+        return case.decision_by_token(Action.FULL, Reason.SNAPSHOT_CHANGED, **_short(told))
     decision = case.decision_by_token(Action.PARTIAL, Reason.PARTITIONS_CHANGED, **_short(told))
-    return _partial(decision, change, cost_of(case.snapshot, case.state, change.to_read))
+    return _partial(decision, change, cost)
 
 
 def _partial(decision: Decision, change: Difference, cost: Cost) -> Decision:

@@ -136,19 +136,20 @@ def test_a_reading_that_other_partitions_moved_under_is_thrown_away(project: Pro
         "desk",
         "PRAGMA journal_mode = WAL",
         "CREATE TABLE t (id INTEGER, day DATE)",
-        "INSERT INTO t VALUES (1, '2026-03-01'), (2, '2026-03-02'), (3, '2026-03-02')",
+        "INSERT INTO t SELECT value, '2026-03-01' FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8]')",
+        "INSERT INTO t VALUES (12, '2026-03-02')",
     )
     project.tick()
-    write_sqlite(path, "INSERT INTO t VALUES (4, '2026-03-02')")
+    write_sqlite(path, "INSERT INTO t VALUES (14, '2026-03-02')")
     before = memory(project)
     moved = Meanwhile(
-        lambda: write_sqlite(path, "DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (9, '2026-03-02')")
+        lambda: write_sqlite(path, "DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (19, '2026-03-02')")
     )
     [outcome] = project.tick(listener=moved).outcomes
     assert (outcome.status, project.left().states["t"].decision_reason) == ("deferred", "changed_meanwhile")
     assert memory(project) == before
     assert project.left().statuses("t") == ["success"]
-    assert outcomes(project.tick())["t"].rows == 4
+    assert outcomes(project.tick())["t"].rows == 10
 
 
 def test_rows_of_a_partition_that_nobody_knew_of_are_never_stored_as_the_whole(project: Project) -> None:

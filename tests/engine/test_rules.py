@@ -256,6 +256,11 @@ def test_more_changed_partitions_than_the_limit_read_all() -> None:
     assert divided({**ALL, **dict.fromkeys(DAYS[:2], "b")}, kept(ALL), config).action is Action.PARTIAL
 
 
+def test_where_most_of_the_rows_changed_all_are_read() -> None:
+    assert divided({**ALL, **dict.fromkeys(DAYS[:5], "b")}, kept(ALL)).action is Action.PARTIAL
+    assert divided({**ALL, **dict.fromkeys(DAYS[:6], "b")}, kept(ALL)).action is Action.FULL
+
+
 @pytest.mark.parametrize(
     "settings",
     [PartialProfilingConfig(enabled=False), PartialProfilingConfig(allow_partition_pruning=False)],
