@@ -26,6 +26,7 @@ from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
 from profilemesh.planning.snapshots import Catalogue
 from profilemesh.storage import Storage, decisions, runs, states, steering, ticks
 from profilemesh.storage.claims import new_holder, retire
+from profilemesh.storage.clock import storage_now
 from profilemesh.storage.models import Tick
 from profilemesh.tables import TableRef
 from profilemesh.turn import CLAIM_TERM, Clock, Listener, Outcome, Silence, Turn, give_up
@@ -85,9 +86,11 @@ def look(
     force: bool = False,
 ) -> Plan:
     """Read the catalogues and the remembered states, and make the plan. Writes nothing."""
-    catalogue = read_catalogue(config, warehouses)
+    # The memory first: if another process profiles a table meanwhile, its turn finds that and is put off, while a
+    # catalogue from before that profile would have it read again.
     with storage.read() as session:
         remembered = states.latest_states(session)
+    catalogue = read_catalogue(config, warehouses)
     probes = wanted_probes(config, catalogue, remembered, now, only=only, force=force)
     catalogue = probed(catalogue, probes, warehouses)
     moved = _moved(catalogue, remembered)
@@ -147,7 +150,7 @@ def _bury_the_dead(storage: Storage, clock: Clock) -> None:
         suspects = runs.claimed_and_running(session)
     for table in suspects:
         with storage.begin() as session:
-            if states.claim(session, table, holder, utc_now(), CLAIM_TERM):
+            if states.claim(session, table, holder, storage_now(session), CLAIM_TERM):
                 give_up(session, table, clock())
                 states.release(session, table, holder)
 
@@ -177,11 +180,6 @@ class Work:
         self.stopping = threading.Event()
         self.unreachable: dict[str, str] = {}
         self.is_unsettled = False
-
-    @staticmethod
-    def wall_clock() -> datetime:
-        """The time by which claims are told, whatever time a profile is made for."""
-        return utc_now()
 
     def tick(self, asked_by: str) -> Tick:
         return Tick(
@@ -256,7 +254,7 @@ class Work:
     def _abandon(self, table: TableRef) -> None:
         try:
             with self.storage.begin() as session:
-                if states.renew(session, table, self.holder, utc_now(), CLAIM_TERM):
+                if states.renew(session, table, self.holder, storage_now(session), CLAIM_TERM):
                     give_up(session, table, self.clock())
                     states.release(session, table, self.holder)
         except (StorageError, SQLAlchemyError) as error:
@@ -287,11 +285,11 @@ class Work:
 
     def _renew(self) -> None:
         """In one transaction, so that a slow storage delays all claims by one wait and not by one each."""
-        until = utc_now()
         try:
             with self.storage.begin() as session:
+                now = storage_now(session)
                 tables = sorted(self.scans)
-                lost = [t for t in tables if not states.renew(session, t, self.holder, until, CLAIM_TERM)]
+                lost = [t for t in tables if not states.renew(session, t, self.holder, now, CLAIM_TERM)]
         except (StorageError, SQLAlchemyError) as error:
             log.warning("claims could not be renewed: %s", error)
             return
@@ -329,6 +327,8 @@ class Work:
             with self.storage.begin() as session:
                 ticks.end(session, self.tick_id, status, now=self.clock(), **self._progress() | {"current": None})
         except (StorageError, SQLAlchemyError) as error:
+            # Else it would say running for as long as this process lives.
+            retire(self.holder)
             log.warning("the end of the tick could not be stored: %s", error)
 
     def _turn(self, decision: Decision) -> Outcome:

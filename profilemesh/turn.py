@@ -38,6 +38,7 @@ from profilemesh.profiling.results import column_metrics, encoded
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.scopes import reconciled, told_of_parts, told_of_sample
 from profilemesh.storage import decisions, events, runs, states, summaries
+from profilemesh.storage.clock import storage_now
 from profilemesh.storage.models import Run
 from profilemesh.storage.runs import Metric
 from profilemesh.tables import EVERY_ROW, Rows, TableRef
@@ -192,15 +193,23 @@ class Turn:
     def _begin(self) -> str | None:
         """Claim the table, close what a dead predecessor left open, and note that this run has begun; or why not."""
         with self.storage.begin() as session:
-            if not states.claim(session, self.table, self.work.holder, self.work.wall_clock(), CLAIM_TERM):
-                return "another process is working on this table"
-            if states.last_profiled_at(session, self.table) != self.planned.profiled_before:
-                states.release(session, self.table, self.work.holder)
-                return "another process has profiled this table since the plan was made"
+            obstacle = self._obstacle(session)
+            if obstacle is not None:
+                self._log(session, "deferred")
+                return obstacle
             give_up(session, self.table, self.work.clock())
             runs.start_run(session, self.run)
             self._publish(session, EventType.PROFILING_STARTED)
         self.is_claimed = True
+        return None
+
+    def _obstacle(self, session: Session) -> str | None:
+        """Why this table cannot be claimed; None if it now is."""
+        if not states.claim(session, self.table, self.work.holder, storage_now(session), CLAIM_TERM):
+            return "another process is working on this table"
+        if states.last_read(session, self.table) != self.planned.read_before:
+            states.release(session, self.table, self.work.holder)
+            return "another process has profiled this table since the plan was made"
         return None
 
     def _read(self, scan: Scan) -> Parts:
@@ -408,8 +417,10 @@ class Turn:
 def give_up(session: Session, table: TableRef, at: datetime) -> None:
     """Mark a table's unfinished runs as interrupted; only for the holder of its claim."""
     details = {"error": runs.INTERRUPTED}
-    for run_id in runs.running(session, table):
+    for run_id, plan_id in runs.running(session, table):
         events.save_event(session, Occurrence(EventType.PROFILING_FAILED, table, at, run_id, details))
+        if plan_id is not None:
+            decisions.settle(session, plan_id, table, outcome="failed", run_id=run_id)
     runs.interrupted(session, table)
 
 

@@ -44,15 +44,16 @@ class Missing:
 
 @dataclass(frozen=True)
 class PlannedTable:
-    """What a decision to read needs beside the decision itself. `profiled_before` is when it was last profiled;
-    `is_reshaped` says that its settings are others since. `division` tells the partitions apart, if there are any,
-    `kept` what is remembered of them, `probe` what to ask again after a reading in parts. `confidence` is how far an
-    equal token will prove the new profile true. A table that starts afresh has nothing in common with its past."""
+    """What a decision to read needs beside the decision itself. `read_before` is when it was last profiled, and when
+    last sampled; `is_reshaped` says that its settings are others since. `division` tells the partitions apart, if there
+    are any, `kept` what is remembered of them, `probe` what to ask again after a reading in parts. `confidence` is how
+    far an equal token will prove the new profile true. A table that starts afresh has nothing in common with its
+    past."""
 
     columns: tuple[Column, ...]
     sensitive: frozenset[str]
     profile_key: str
-    profiled_before: datetime | None = None
+    read_before: tuple[datetime | None, datetime | None] = (None, None)
     is_reshaped: bool = False
     division: Division | None = None
     kept: KeptManifest | None = None
@@ -209,7 +210,7 @@ def _changed_share(decision: Decision) -> float:
 
 def _planned(config: Config, case: Case, decision: Decision) -> PlannedTable:
     state, settings = case.state, case.settings
-    before = state.last_profiled_at if state else None
+    before = (state.last_profiled_at, state.sampled_at) if state else (None, None)
     is_reshaped = state is not None and state.profile_key != case.profile_key
     kept = state.manifest if state else None
     divided = division(decision, kept, config.incremental) if config.incremental.enabled else None

@@ -98,9 +98,10 @@ def withdraw_run(session: Session, run: Run) -> None:
         session.execute(sa.delete(Event).where(Event.run_id == run.run_id))
 
 
-def running(session: Session, table: TableRef) -> list[str]:
-    """The ids of a table's runs that still say running."""
-    return list(session.scalars(sa.select(Run.run_id).where(_of_table(table), Run.status == "running")))
+def running(session: Session, table: TableRef) -> list[tuple[str, str | None]]:
+    """A table's runs that still say running, and the plans they belong to: the ids of both."""
+    found = session.execute(sa.select(Run.run_id, Run.plan_id).where(_of_table(table), Run.status == "running"))
+    return [(run_id, plan_id) for run_id, plan_id in found]
 
 
 def claimed_and_running(session: Session) -> list[TableRef]:

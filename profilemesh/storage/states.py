@@ -140,9 +140,11 @@ def claim(session: Session, table: TableRef, holder: str, now: datetime, term: t
     return _hits_one(session, table, TableState.claimed_by == other, until)
 
 
-def last_profiled_at(session: Session, table: TableRef) -> datetime | None:
-    """When the table's last stored profile was made; None if it has none."""
-    return session.scalar(sa.select(TableState.last_profiled_at).where(is_state_of(table)))
+def last_read(session: Session, table: TableRef) -> tuple[datetime | None, datetime | None]:
+    """When the table's last stored profile was made, and its last sample."""
+    read = sa.select(TableState.last_profiled_at, TableState.sampled_at).where(is_state_of(table))
+    profiled_at, sampled_at = session.execute(read).one_or_none() or (None, None)
+    return profiled_at, sampled_at
 
 
 def renew(session: Session, table: TableRef, holder: str, now: datetime, term: timedelta) -> bool:

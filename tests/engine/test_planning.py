@@ -213,7 +213,7 @@ def test_only_what_is_read_is_prepared_and_in_the_order_of_names() -> None:
     made = plan(None, catalogue(snapshot(), snapshot(TICKETS, "t2")), remembered(), remembered(table=TICKETS))
     assert [decision.table for decision in made.decisions] == [TICKETS, ORDERS]
     assert [decision.table for decision in made.to_read] == list(made.reading) == [TICKETS]
-    assert made.reading[TICKETS].profiled_before == NOW
+    assert made.reading[TICKETS].read_before == (NOW, None)
 
 
 def test_excluded_columns_are_not_read_but_their_change_is_seen() -> None:
