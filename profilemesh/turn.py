@@ -260,6 +260,9 @@ class Turn:
         self._describe(found, statements)
         with self.storage.begin() as session:
             if self.planned.is_reshaped and self.planned.sensitive:
+                if self._snapshot.partitions is None:
+                    # A key with a sensitive column is none: what it once told partitions apart by must go too.
+                    runs.forget_partitions(session, self.table)
                 runs.forget_values(session, self.table, self.planned.sensitive, REVEALING)
             if self.decision.reason is Reason.RECONCILE_DUE:
                 self._compare_with_merged(session, found.whole)

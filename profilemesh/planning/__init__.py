@@ -172,7 +172,7 @@ def _probe(config: Config, case: Case) -> Probe | None:
     """The cheapest question that the settings allow. Metadata that are not a file's are not probed unasked."""
     rule, table = case.settings.rule, case.snapshot.table
     partial = config.incremental.partial_profiling
-    key = rule.partition.key if rule.partition and partial.enabled and partial.allow_partition_pruning else ()
+    key = case.settings.partition_key if partial.enabled and partial.allow_partition_pruning else ()
     for name, override in config.incremental.change_detection.connector_overrides.items():
         names = (table.warehouse, f"{table.schema}.{table.name}", str(table))
         if any(name == each or fnmatchcase(each, name) for each in names):

@@ -20,7 +20,10 @@ _MOST_HINTS = 20
 
 @dataclass(frozen=True)
 class TableSettings:
-    """What holds for one table. `columns` are those profiled, `sensitive` the names among them."""
+    """What holds for one table. `columns` are those profiled, `sensitive` the names among them.
+
+    `partition_key` is the rule's, but none where one of its columns is sensitive: a partition's name is its values.
+    """
 
     rule: TableRule
     columns: tuple[Column, ...]
@@ -30,6 +33,7 @@ class TableSettings:
     owner: str | None
     tags: tuple[str, ...]
     sample_ratio: float = 1.0
+    partition_key: tuple[str, ...] = ()
 
 
 def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
@@ -46,8 +50,11 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     columns = _profiled(rule.columns, snapshot.columns)
     protected = [pattern for each in rules for pattern in each.columns.sensitive]
     sensitive = frozenset(column.name for column in columns if protected and _matches_any(column.name, protected))
+    key = rule.partition.key if rule.partition else ()
+    if any(_matches_any(name, protected) for name in key):
+        key = ()
     ratio = config.profiling.default_sample_ratio
-    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio)
+    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio, key)
 
 
 def missing_tables(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
-from profilemesh.storage.models import Event, Result, Run, Summary, TableState
+from profilemesh.planning.decisions import Reason
+from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Summary, TableState
 from profilemesh.storage.states import is_state_of
 from profilemesh.storage.writes import count, hits_one
 from profilemesh.tables import TableRef
@@ -165,6 +168,41 @@ def forget_values(session: Session, table: TableRef, columns: Collection[str], m
     count(session, sa.delete(Result).where(told))
     count(session, sa.delete(Summary).where(Summary.run_id.in_(of_table)))
     count(session, sa.update(TableState).where(is_state_of(table)).values(manifest=None))
+
+
+WITHHELD = "withheld"
+_LISTS = ("added", "changed", "dropped", "closed")
+
+
+def forget_partitions(session: Session, table: TableRef) -> None:
+    """Withhold the names of the table's partitions wherever something older tells them, the SQL that was sent included:
+    by key, a partition's name is its values. To be called before the summaries of its partitions are deleted."""
+    in_parts = sa.select(Summary.run_id).where(Summary.partition_key != "")
+    for run in session.scalars(sa.select(Run).where(_of_table(table), Run.scope_detail.is_not(None))):
+        run.scope_detail = _nameless(run.scope_detail or {})
+    named = sa.or_(Run.scope == "merged", Run.run_id.in_(in_parts))
+    count(session, sa.update(Run).where(_of_table(table), named).values(statements=None))
+    for decision in session.scalars(sa.select(LoggedDecision).where(_tells_of(LoggedDecision, table))):
+        decision.evidence = _nameless(decision.evidence or {}, decision.reason)
+    for event in session.scalars(sa.select(Event).where(_tells_of(Event, table), Event.details.is_not(None))):
+        details = json.loads(event.details or "{}")
+        event.details = json.dumps(_nameless(details, details.get("reason")), ensure_ascii=False)
+
+
+def _tells_of(kind: type[LoggedDecision | Event], table: TableRef) -> sa.ColumnElement[bool]:
+    names = (kind.warehouse, kind.schema_name, kind.table_name)
+    return sa.and_(*(name == part for name, part in zip(names, astuple(table), strict=True)))
+
+
+def _nameless(told: Mapping[str, Any], reason: str | None = None) -> dict[str, Any]:
+    """Scope or evidence with as many partitions as before, and no name of one."""
+    found = dict(told)
+    # Of changed columns the evidence has the names, which are no values.
+    if told.get("because", reason) != Reason.SCHEMA_CHANGED:
+        found |= {name: [WITHHELD] * len(told[name]) for name in _LISTS if isinstance(told.get(name), list)}
+    if isinstance(told.get("partitions"), list):
+        found["partitions"] = [{**part, "name": WITHHELD} for part in told["partitions"]]
+    return found
 
 
 def _of_table(table: TableRef) -> sa.ColumnElement[bool]:
