@@ -10,7 +10,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,10 +28,20 @@ from profilemesh.errors import (
     WarehouseUnreachable,
 )
 from profilemesh.events import EventType, Occurrence
-from profilemesh.parts import ChangedMeanwhile, Parts, has_moved, merge_parts, read_parts, shifts_in, undivided
+from profilemesh.parts import (
+    ChangedMeanwhile,
+    Parts,
+    as_kept,
+    as_read,
+    has_moved,
+    merge_parts,
+    read_parts,
+    shifts_in,
+    undivided,
+)
 from profilemesh.planning import Action, Decision, PlannedTable, Reason
 from profilemesh.planning.budget import sample_token
-from profilemesh.planning.snapshots import Snapshot
+from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.profiling import Scope, profile
 from profilemesh.profiling.metrics import CATALOGUE
 from profilemesh.profiling.results import column_metrics, encoded
@@ -104,6 +114,7 @@ class Turn:
         self.run = self._new_run()
         self.began_at = time.monotonic()
         self.is_claimed = False
+        self.remembered: Snapshot | None = None
 
     def take(self) -> Outcome:
         silent = self.work.unreachable.get(self.table.warehouse)
@@ -222,6 +233,9 @@ class Turn:
             found = undivided(profile(self.warehouse, scan, scope, self._heard))
             if self.decision.action is Action.SAMPLE and not found.rows_read:
                 raise StatementFailed(f"table {self.table}: the sample has no rows; raise its fraction")
+            if self._is_proved_by_content:
+                self._heed_stop()
+                self.remembered = as_read(self._snapshot, self.warehouse.look_again(self.table, self.planned.probe))
             return found
         known = (self.run.run_id, self.run.profiled_at, self._heard)
         if self.decision.action is Action.PARTIAL:
@@ -230,11 +244,21 @@ class Turn:
         else:
             merged = read_parts(self.warehouse, scan, scope, division, *known)
         self._heed_stop()
-        if has_moved(division, self.warehouse.look_again(self.table, self.planned.probe)):
+        after = self.warehouse.look_again(self.table, self.planned.probe)
+        if has_moved(division, after):
             raise ChangedMeanwhile(
                 f"table {self.table}: partitions changed while others were read; tried again next time"
             )
-        return merged
+        assert merged.manifest is not None
+        self.remembered = as_read(self._snapshot, after)
+        return replace(merged, manifest=as_kept(merged.manifest, division, after))
+
+    @property
+    def _is_proved_by_content(self) -> bool:
+        """An equal checksum will count as proof, so it has to be of the very rows that were read."""
+        probed = self._snapshot.probed
+        is_exact = probed is not None and probed.token is not None and probed.confidence is Confidence.EXACT
+        return is_exact and self.decision.action is Action.FULL
 
     def _heard(self, rows: int) -> None:
         self.work.heard(self.table, rows)
@@ -320,7 +344,7 @@ class Turn:
             self.run.scope_detail = detail | {"reconciled": reconciled(TableSummary.from_bytes(merged), whole)}
 
     def _remember(self, session: Session, found: Parts) -> None:
-        holder, snapshot = self.work.holder, self._snapshot
+        holder, snapshot = self.work.holder, self.remembered or self._snapshot
         if self.decision.action is Action.SAMPLE:
             states.sampled(session, self.table, holder, sample_token(snapshot), self.run)
             return
@@ -378,8 +402,9 @@ class Turn:
                 if self.is_claimed:
                     runs.withdraw_run(session, self.run)
                     states.release(session, self.table, self.work.holder)
-                self._log(session, "deferred")
+                # In this order: both add to the day's savings, whose rows are locked from `defer` to `sample`.
                 decisions.record(session, self.work.plan.plan_id, [decision], self.work.clock())
+                self._log(session, "deferred")
         except (StorageError, SQLAlchemyError) as error:
             return self._failed(error)
         return self._deferred(message)
