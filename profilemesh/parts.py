@@ -20,6 +20,8 @@ from profilemesh.warehouses.base import Scan, Warehouse
 
 TOGETHER = 16
 """Partitions that one reading tells apart: each needs registers of its own in the engine's memory."""
+UNKNOWN = ""
+"""The token of a partition that no look finds again."""
 REST = "rest"
 """The key under which the merged summary of all other partitions is stored; theirs are JSON lists."""
 
@@ -133,6 +135,22 @@ def has_moved(division: Division, after: Snapshot | None) -> bool:
         return False
     read = set(division.apart)
     return any(part.token != before.parts[key].token for key, part in manifest.parts.items() if key not in read)
+
+
+def as_read(snapshot: Snapshot, after: Snapshot | None) -> Snapshot:
+    """The snapshot without what its probe told, if the rows are others after the reading. When they become again what
+    they were the answer would be equal, while what was read was neither."""
+    probed, again = snapshot.probed, after.probed if after else None
+    is_same = probed is not None and again is not None and probed.token == again.token
+    return snapshot if is_same else replace(snapshot, probed=None)
+
+
+def as_kept(kept: KeptManifest, division: Division, after: Snapshot | None) -> KeptManifest:
+    """The manifest without the tokens of partitions that are others after the reading, for the same reason."""
+    now = after.partitions.parts if after and after.partitions else {}
+    moved = {key for key, part in division.manifest.parts.items() if key not in now or now[key].token != part.token}
+    parts = {key: replace(part, token=UNKNOWN) if key in moved else part for key, part in kept.parts.items()}
+    return replace(kept, parts=parts)
 
 
 def _read(warehouse: Warehouse, scan: Scan, scope: Scope, division: Division, progress: Progress) -> _Pile:

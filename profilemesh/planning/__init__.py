@@ -222,7 +222,8 @@ def _planned(config: Config, case: Case, decision: Decision) -> PlannedTable:
         is_reshaped,
         divided,
         kept,
-        _probe(config, case),
+        # Metadata that tell the partitions tell them again: a probe then would read all of the table.
+        _probe(config, case) if case.snapshot.probed is not None else None,
         _confidence(case, decision),
         starts_afresh=state is not None and state.vanished_at is not None,
     )

@@ -25,6 +25,8 @@ from profilemesh.warehouses.keys import Expression, key_name, key_text
 
 PARTITIONS = 10_000
 """More are no partitions: then the key tells single rows apart."""
+LONGEST = 2000
+"""Characters of a partition's key: storage keeps them in an index, whose entries are short."""
 TOGETHER = 100
 
 _OF_ONE_TABLE = (StatementFailed, TableMissing, PermissionDenied, StatementTimeout)
@@ -290,6 +292,8 @@ def _require_partitions(subject: Subject, found: Sequence[Sequence[Any]]) -> Non
     inexact = [row for row in found if not row[size + 1] or any("\0" in text for text in row[:size] if text)]
     if inexact:
         raise StatementFailed(f"{named} has values that no text stands for exactly; choose another column")
+    if any(len(key_text(row[:size])) > LONGEST for row in found):
+        raise StatementFailed(f"{named} has values too long to name a partition; choose another column")
     for n, name in enumerate(subject.probe.key):
         classes = {row[size + 2 + n] for row in found if row[n] is not None}
         if len(classes) > 1:
