@@ -14,6 +14,8 @@ from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.tables import TableRef
 
 _WHOLE = 1.0
+FEWEST_DRAWN = 10
+"""A sample that can be expected to have fewer rows than this may well have none: such a table is read whole."""
 
 
 def priced(cases: Mapping[TableRef, Case], decisions: Iterable[Decision]) -> list[Decision]:
@@ -92,12 +94,13 @@ def _with_budget(pricing: _Pricing) -> Decision:
 
 def _configured_fraction(case: Case) -> float:
     """What the table's `sampling` asks for, else the share for all tables; 1 is the whole."""
-    sampling = case.settings.rule.sampling
-    if not sampling.enabled:
-        return case.settings.sample_ratio
-    rows = case.naive.rows
-    at_most = sampling.max_rows / rows if sampling.max_rows and rows else _WHOLE
-    return min(sampling.fraction, at_most)
+    sampling, rows = case.settings.rule.sampling, case.naive.rows
+    fraction, most = case.settings.sample_ratio, None
+    if sampling.enabled:
+        fraction, most = sampling.fraction, sampling.max_rows
+    if rows is not None and rows * fraction < FEWEST_DRAWN and (most is None or rows <= most):
+        return _WHOLE
+    return min(fraction, most / rows) if most and rows else fraction
 
 
 def _as_configured(pricing: _Pricing, fraction: float) -> Decision:
@@ -159,7 +162,7 @@ def sample_token(snapshot: Snapshot) -> str | None:
 def _has_waited_too_long(pricing: _Pricing) -> bool:
     since = pricing.case.state.deferred_since if pricing.case.state else None
     limit = timedelta(minutes=pricing.settings.max_deferral_minutes)
-    return since is not None and pricing.case.now - since >= limit
+    return since is not None and abs(pricing.case.now - since) >= limit
 
 
 def _defer(pricing: _Pricing, reason: Reason, **more: Any) -> Decision:

@@ -15,7 +15,6 @@ from profilemesh.planning.selection import TableSettings
 from profilemesh.planning.snapshots import Confidence, Difference, KeptManifest, Snapshot, difference
 from profilemesh.tables import TableRef
 
-
 MOST = 0.5
 """Above this share of the rows a partial run saves little: reading all of them proves more."""
 
@@ -300,7 +299,11 @@ def _without_look(case: Case) -> Decision | None:
 
 
 def _is_fresh(case: Case) -> bool:
-    return case.incremental.adaptive_scheduling.enabled and case.due_at is not None and case.now < case.due_at
+    """Within its interval, before or after: a clock that was set back must not make a table wait for years."""
+    state, due = case.state, case.due_at
+    if not case.incremental.adaptive_scheduling.enabled or state is None or state.last_read_at is None or due is None:
+        return False
+    return abs(case.now - state.last_read_at) < due - state.last_read_at
 
 
 def _fresh(case: Case) -> Decision:
@@ -315,7 +318,7 @@ def _is_reconcile_due(case: Case) -> bool:
     state = case.state
     if state is None or state.last_full_at is None or state.last_full_at == state.last_profiled_at:
         return False
-    return case.now - state.last_full_at >= timedelta(days=case.incremental.partial_profiling.reconcile_after_days)
+    return abs(case.now - state.last_full_at) >= timedelta(days=case.incremental.partial_profiling.reconcile_after_days)
 
 
 def _by_probe(case: Case) -> Decision | None:
@@ -341,12 +344,16 @@ def _trusted(case: Case) -> Decision:
 def _trusted_until(case: Case) -> datetime:
     state = case.state
     assert state is not None and state.last_profiled_at is not None
-    ttl = timedelta(minutes=case.incremental.change_detection.snapshot_ttl_minutes)
-    return (state.last_full_at or state.last_profiled_at) + ttl
+    return (state.last_full_at or state.last_profiled_at) + _ttl(case)
+
+
+def _ttl(case: Case) -> timedelta:
+    return timedelta(minutes=case.incremental.change_detection.snapshot_ttl_minutes)
 
 
 def _is_trusted(case: Case) -> bool:
-    return case.now < _trusted_until(case)
+    until, ttl = _trusted_until(case), _ttl(case)
+    return abs(case.now - (until - ttl)) < ttl
 
 
 def _by_change(case: Case) -> Decision:
