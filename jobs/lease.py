@@ -1,8 +1,8 @@
 """A lease as one process sees it: taken when it is free, renewed from a thread of its own, given back at the end.
 
-In time order: `start` tries to win it; while another has it, it is looked at every `BEAT_SECONDS`, and taken over when
-its term is over or its holder is dead; won, it is renewed every third of its term, be the process idle or at work. A
-process that was paused, or cannot reach the storage, for longer than the term has lost it.
+In time order: `start` tries to win it; while another has it, it is looked at every `BEAT_SECONDS` and the moment its
+term is over, and taken over then or when its holder is dead; won, it is renewed every third of its term, be the process
+idle or at work. A process that was paused, or cannot reach the storage, for longer than the term has lost it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from profilemesh.errors import StorageError
 from profilemesh.storage import Storage, leases, open_storage
 from profilemesh.storage.claims import new_holder, retire
+from profilemesh.storage.clock import storage_now
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class KeptLease:
         self.on_won, self.on_lost = on_won, on_lost
         self.holder = new_holder()
         self.held_until: float | None = None
+        self.taken_until = 0.0
         self.storage: Storage | None = None
         self.complaint: str | None = None
         self.ending = threading.Event()
@@ -68,7 +70,8 @@ class KeptLease:
         while not self.ending.wait(pause):
             self._beat()
             third = self.term.total_seconds() / 3
-            pause = third if self.is_held else min(BEAT_SECONDS, third)
+            over = self.taken_until - time.monotonic()
+            pause = third if self.is_held else min(BEAT_SECONDS, third, over if over > 0 else third)
         self._give_back()
 
     def _beat(self) -> None:
@@ -93,8 +96,10 @@ class KeptLease:
     def _take(self) -> bool:
         storage = self.storage = self.storage or open_storage(self.storage_url)
         with storage.read() as session:
-            other = leases.held_by(session, self.name)
+            now = storage_now(session)
+            other = leases.held_by(session, self.name, now=now)
         if other is not None and other[0] != self.holder:
+            self.taken_until = time.monotonic() + (other[1] - now).total_seconds()
             return False
         with storage.begin() as session:
             return leases.take(session, self.name, self.holder, self.term)
