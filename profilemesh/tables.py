@@ -33,7 +33,7 @@ class Kind(StrEnum):
         return self in (Kind.DATE, Kind.TIMESTAMP)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class TableRef:
     """A table's identity, everywhere: warehouse, schema, table. None of them is ever empty or None."""
 
@@ -45,7 +45,7 @@ class TableRef:
         return f"{self.warehouse}.{self.schema}.{self.name}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column as the warehouse's catalogue tells it. `type` is the warehouse's own word for it."""
 

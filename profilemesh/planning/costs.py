@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from profilemesh.planning.decisions import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Rows and bytes to be read, None where unknown. `is_measured`: a profile of this very snapshot counted them."""
 

@@ -18,7 +18,7 @@ _EVERY_TABLE = TableRule()
 _MOST_HINTS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TableSettings:
     """What holds for one table. `columns` are those profiled, `sensitive` the names among them.
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from profilemesh.tables import Column, TableRef
 
+CHECKSUM = "checksum of every row"
+"""What the answer of a probe that hashes all rows begins with: a look that costs as much as a reading."""
+
 
 class Confidence(StrEnum):
     """How far an equal token proves unchanged data."""
@@ -19,7 +22,7 @@ class Confidence(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """One partition as metadata tell it: `token` differs whenever its rows may differ; `name` is for people."""
 
@@ -43,7 +46,7 @@ class Manifest:
     key: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KeptPart:
     """A partition as it was profiled. `run_id` is the run that holds its own summary; None: it is in the rest."""
 
@@ -125,7 +128,7 @@ class Probe:
     is_exact: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What a probe found. `how` says in a few words what was compared; `failure` why there is no answer."""
 
@@ -137,7 +140,7 @@ class Probed:
     failure: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One look at a table's metadata.
 

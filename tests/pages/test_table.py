@@ -114,7 +114,7 @@ def story(page: str) -> str:
         ({"last_profiled_at": None}, "The next tick reads it for the first time."),
         ({"paused_at": NOW}, "Only a run by hand: paused since 20"),
         ({"vanished_at": NOW}, "Nothing: it is gone from its warehouse."),
-        ({"due_at": NOW + timedelta(hours=3, minutes=1)}, "may have changed, once it is due in 3 h ("),
+        ({"due_at": NOW + timedelta(hours=3, minutes=20)}, "may have changed, once it is due in 3 h ("),
         (
             {"decision_reason": "fresh_within_interval", "evidence": {"data": "changed"}},
             "The next tick reads it because its data changed.",
