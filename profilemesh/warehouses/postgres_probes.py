@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from profilemesh.planning.snapshots import Confidence, Probe, Probed
+from profilemesh.planning.snapshots import CHECKSUM, Confidence, Probe, Probed
 from profilemesh.tables import TableRef
 from profilemesh.warehouses.base import quoted
 from profilemesh.warehouses.postgres_partitions import digest
@@ -41,7 +41,7 @@ def told(probe: Probe) -> str:
     if probe.query is not None:
         return "the query of connector_overrides"
     if probe.checksum:
-        return "checksum of every row"
+        return CHECKSUM
     return f"count and highest {probe.watermark}" if probe.watermark else "count"
 
 

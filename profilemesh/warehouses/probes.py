@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 import sqlalchemy as sa
 
 from profilemesh.errors import PermissionDenied, StatementFailed, StatementTimeout, TableMissing
-from profilemesh.planning.snapshots import Confidence, Manifest, Part, Probe, Probed
+from profilemesh.planning.snapshots import CHECKSUM, Confidence, Manifest, Part, Probe, Probed
 from profilemesh.tables import Column, Kind, TableRef
 from profilemesh.warehouses.base import plain_source, quoted
 from profilemesh.warehouses.keys import Expression, key_name, key_text
@@ -253,7 +253,7 @@ def by_partition(
 
 
 def checksum_words(subject: Subject) -> str:
-    return "checksum of every row" + (f" by {', '.join(subject.probe.key)}" if subject.probe.key else "")
+    return CHECKSUM + (f" by {', '.join(subject.probe.key)}" if subject.probe.key else "")
 
 
 def digest(told: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from profilemesh.config.model import (
 )
 from profilemesh.planning import Decision, Reason
 from profilemesh.runner import Silence, look, opened, utc_now
+from profilemesh.storage import savings
 from profilemesh.storage.models import Result
 from tests.conftest import PostgresServer
 from tests.engine.ticks import Project, outcomes
@@ -132,3 +133,16 @@ def test_a_table_too_small_to_be_sampled_is_read_whole(project: Project, kind: s
     report = project.tick()
     assert decided(report) == decided(report, "none") == ("full", Reason.FIRST_PROFILE)
     assert [outcome.rows for outcome in report.outcomes] == [0, 1]
+
+
+@pytest.mark.parametrize("key", [(), ("k",)])
+def test_a_checksum_that_read_every_row_spares_nothing(project: Project, key: tuple[str, ...]) -> None:
+    ruled(project, checksum=True, partition=PartitionRule(key=key))
+    project.duckdb("w", "CREATE TABLE t AS SELECT i % 5 AS k, 1 AS v FROM range(100) r(i)")
+    project.tick()
+    project.duckdb("w", "CREATE VIEW other AS SELECT * FROM t", "DROP VIEW other")
+    assert decided(project.tick()) == ("skip", Reason.SNAPSHOT_MATCH)
+    project.duckdb("w", "UPDATE t SET v = 2 WHERE k = 1")
+    assert decided(project.tick())[0] == ("partial" if key else "full")
+    with project.storage() as storage, storage.read() as session:
+        assert [day.rows_spared for day in savings.by_day(session, date(2026, 1, 1))] == [0] * (3 if key else 2)
