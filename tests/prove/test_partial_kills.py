@@ -279,7 +279,8 @@ def kills(scene: Scene, times: int, chance: random.Random) -> tuple[Counter[str]
     return hit, Counter(f"{run.action} {run.status}" for run in runs)
 
 
-def test_a_kill_at_each_step_of_a_partial_run_ends_in_the_truth(scene: Scene) -> None:
+@pytest.mark.parametrize("storage_url", ["sqlite"], indirect=True)
+def test_two_kills_of_partial_runs_end_in_the_truth(scene: Scene) -> None:
     kills(scene, 2, random.Random(1))
 
 
