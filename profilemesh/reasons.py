@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from profilemesh.planning import Action, Decision, Plan, Reason
+from profilemesh.planning.decisions import was_hashed
 from profilemesh.runner import Report
 from profilemesh.tables import TableRef
 
@@ -54,13 +55,15 @@ def _additions(reason: str | None, evidence: Mapping[str, Any]) -> Iterator[str]
 
 def _changes(reason: str | None, evidence: Mapping[str, Any]) -> Iterator[str]:
     """Partitions or columns: both are added, the first changed or dropped, the second removed or retyped."""
-    names = {"added": "new", "changed": "changed", "dropped": "dropped", "removed": "removed", "retyped": "retyped"}
+    names = {"added": "new"} | {name: name for name in ("changed", "dropped", "removed", "retyped")}
     found = [(_count(evidence[name]), word) for name, word in names.items() if evidence.get(name)]
     if found:
         unit = {"schema_changed": "column", "partitions_changed": ""}.get(reason or "", "partition")
         (first, word), *others = found
         told = f"{first} {unit}{'s' if unit and first > 1 else ''}{' ' if unit else ''}{word}"
         yield ", ".join([told, *(f"{count} {word}" for count, word in others)])
+    if evidence.get("reordered"):
+        yield f"in another order from column {evidence['reordered'][0]} on"
     if evidence.get("closed"):
         yield f"{_count(evidence['closed'])} of them are merged into the rest"
     if evidence.get("limit"):
@@ -177,7 +180,9 @@ class Rows:
 
 
 def _spares(decision: Decision, good: set[TableRef]) -> bool:
-    """A deferral only puts off, a failure spares nothing, a full scan is what it is compared with."""
+    """A deferral only puts off, a failure spares nothing, nor does a checksum, a full scan is what it is compared with."""
+    if was_hashed(decision.evidence):
+        return False
     if decision.action is Action.SKIP:
         return decision.reason is not Reason.VANISHED
     return decision.action in (Action.PARTIAL, Action.SAMPLE) and decision.table in good

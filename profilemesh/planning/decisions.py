@@ -12,7 +12,7 @@ from profilemesh.config.model import IncrementalConfig
 from profilemesh.planning.costs import NOTHING, UNKNOWN, Cost, cost_of
 from profilemesh.planning.intervals import due_at
 from profilemesh.planning.selection import TableSettings
-from profilemesh.planning.snapshots import Confidence, Difference, KeptManifest, Snapshot, difference
+from profilemesh.planning.snapshots import CHECKSUM, Confidence, Difference, KeptManifest, Snapshot, difference
 from profilemesh.tables import TableRef
 
 MOST = 0.5
@@ -96,7 +96,7 @@ _MEANINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     """What storage remembers of a table. `columns` are (name, type) pairs of the last profile.
 
@@ -130,7 +130,7 @@ class State:
         return max(filter(None, (self.last_profiled_at, self.sampled_at)), default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One table's line of a plan. `snapshot` is what will be remembered if the run succeeds.
 
@@ -151,7 +151,12 @@ class Decision:
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+def was_hashed(evidence: Mapping[str, Any] | None) -> bool:
+    """Whether the look itself read every row, so that a decision by it spares nothing."""
+    return str((evidence or {}).get("probe", "")).startswith(CHECKSUM)
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """All that is known of one table when its decision is made."""
 
@@ -418,10 +423,14 @@ def _short(told: Mapping[str, Any]) -> dict[str, Any]:
 def column_changes(
     before: Sequence[tuple[str, str]], after: Sequence[tuple[str, str]]
 ) -> dict[str, list[str] | dict[str, list[str]]]:
-    """Names added and removed, and for each retyped column its type before and after."""
+    """Names added and removed, for each retyped column its type before and after, and where the others stand in
+    another order, the first that is not in its place."""
     old, new = dict(before), dict(after)
-    return {
+    found: dict[str, list[str] | dict[str, list[str]]] = {
         "added": [name for name in new if name not in old],
         "removed": [name for name in old if name not in new],
         "retyped": {name: [old[name], new[name]] for name in new if name in old and old[name] != new[name]},
     }
+    stayed = zip((name for name in old if name in new), (name for name in new if name in old), strict=True)
+    moved = next((name for was, name in stayed if was != name), None)
+    return found if moved is None else {**found, "reordered": [moved]}

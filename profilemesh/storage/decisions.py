@@ -18,8 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from profilemesh.events import EventType, Occurrence
-from profilemesh.planning.decisions import Action, Decision, Reason
-from profilemesh.planning.snapshots import CHECKSUM
+from profilemesh.planning.decisions import Action, Decision, Reason, was_hashed
 from profilemesh.storage import savings
 from profilemesh.storage.events import save_events
 from profilemesh.storage.models import LoggedDecision, TableState, clean_json, clean_text
@@ -234,18 +233,13 @@ def _spared_at_once(decision: Decision, now: datetime) -> Spared:
     """What is certain before anything is read: a skip spares a full scan, a deferral only puts it off."""
     day, warehouse, action = now.astimezone(UTC).date(), clean_text(decision.table.warehouse), decision.action.value
     spares = decision.action is Action.SKIP and decision.reason is not Reason.VANISHED
-    spares = spares and not _was_hashed(decision.evidence)
+    spares = spares and not was_hashed(decision.evidence)
     naive = decision.naive
     is_unpriced = naive.rows is None and (spares or decision.action.reads)
     counted = Spared(day, warehouse, action, decisions=1, unpriced=int(is_unpriced))
     if not spares:
         return counted
     return counted + _spared(day, warehouse, action, naive.rows or 0, naive.bytes or 0, naive.is_measured)
-
-
-def _was_hashed(evidence: Mapping[str, Any] | None) -> bool:
-    """Whether the look read every row itself."""
-    return str((evidence or {}).get("probe", "")).startswith(CHECKSUM)
 
 
 def _spared(day: date, warehouse: str, action: str, rows: int, size: int, is_measured: bool) -> Spared:
@@ -295,7 +289,7 @@ def _open(plan_id: str, table: TableRef) -> sa.Select[LoggedDecision]:
 def _spared_in_the_end(logged: LoggedDecision, outcome: str, rows: int | None, size: int | None) -> Spared:
     day, key = logged.decided_at.astimezone(UTC).date(), (logged.warehouse, logged.action)
     read = Spared(day, *key, rows_read=rows or 0, bytes_read=size or 0)
-    if outcome != "success" or logged.action == Action.FULL or _was_hashed(logged.evidence):
+    if outcome != "success" or logged.action == Action.FULL or was_hashed(logged.evidence):
         return read
     return read + _spared(
         day, *key, _less(logged.rows_naive, rows), _less(logged.bytes_naive, size), logged.is_naive_measured

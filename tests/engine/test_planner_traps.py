@@ -18,6 +18,7 @@ from profilemesh.config.model import (
     WarehouseConfig,
 )
 from profilemesh.planning import Decision, Reason
+from profilemesh.reasons import why
 from profilemesh.runner import Silence, look, opened, utc_now
 from profilemesh.storage import savings
 from profilemesh.storage.models import Result
@@ -146,3 +147,12 @@ def test_a_checksum_that_read_every_row_spares_nothing(project: Project, key: tu
     assert decided(project.tick())[0] == ("partial" if key else "full")
     with project.storage() as storage, storage.read() as session:
         assert [day.rows_spared for day in savings.by_day(session, date(2026, 1, 1))] == [0] * (3 if key else 2)
+
+
+def test_columns_in_another_order_are_named(project: Project) -> None:
+    project.duckdb("w", "CREATE TABLE t AS SELECT 1 AS a, 2 AS b, 3 AS v")
+    project.tick()
+    project.duckdb("w", "CREATE OR REPLACE TABLE t AS SELECT 1 AS a, 3 AS v, 2 AS b")
+    [decision] = project.tick().plan.decisions
+    assert decision.evidence == {"added": [], "removed": [], "retyped": {}, "reordered": ["v"]}
+    assert why(decision.reason, decision.evidence).endswith("in another order from column v on")
