@@ -180,7 +180,7 @@ class Rows:
 
 
 def _spares(decision: Decision, good: set[TableRef]) -> bool:
-    """A deferral only puts off, a failure spares nothing, nor does a checksum, a full scan is what it is compared with."""
+    """A deferral only puts off, a failure or a checksum spares nothing, a full scan is what it is compared with."""
     if was_hashed(decision.evidence):
         return False
     if decision.action is Action.SKIP:
