@@ -126,6 +126,9 @@ def _over(pricing: _Pricing, reason: Reason) -> Decision:
     fraction = min(pricing.settings.sample_fraction, _allowed_share(pricing, reason))
     if not pricing.case.snapshot.is_sampleable:
         return _defer(pricing, _plain(reason), sample="this table cannot be sampled")
+    rows = pricing.case.naive.rows
+    if rows is not None and rows * fraction < FEWEST_DRAWN and reason is not Reason.DEFERRED_TOO_LONG:
+        return _defer(pricing, reason, sample="what is left allows too few rows for one")
     return pricing.sample(fraction, reason) if fraction else _defer(pricing, _plain(reason))
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from profilemesh.config.model import (
     AdaptiveSchedulingConfig,
+    CostControlsConfig,
     PartialProfilingConfig,
     PartitionRule,
     SamplingRule,
@@ -156,3 +157,11 @@ def test_columns_in_another_order_are_named(project: Project) -> None:
     [decision] = project.tick().plan.decisions
     assert decision.evidence == {"added": [], "removed": [], "retyped": {}, "reordered": ["v"]}
     assert why(decision.reason, decision.evidence).endswith("in another order from column v on")
+
+
+def test_a_budget_too_small_for_a_sample_puts_off_instead_of_failing(project: Project) -> None:
+    project.incremental["cost_controls"] = CostControlsConfig(max_rows_per_tick=1)
+    project.duckdb("w", "CREATE TABLE t AS SELECT i AS v FROM range(40) r(i)")
+    report = project.tick()
+    assert decided(report) == ("defer", Reason.BUDGET_SPENT) and report.outcomes == ()
+    assert "too few rows" in report.plan.decisions[0].evidence["sample"]
