@@ -38,7 +38,7 @@ def _rest(times: list[str]) -> dict[str, object] | None:
 
 def told_of_sample(fraction: float, rows: int) -> dict[str, object | None]:
     """The bound is three standard errors of a share of one half, the widest there is, if rows are drawn singly."""
-    bound = SIGMAS * 50 * math.sqrt((1 - fraction) / rows)
+    bound = min(100.0, SIGMAS * 50 * math.sqrt((1 - fraction) / rows))
     return {"fraction": fraction, "share_error_points": round(bound, 3), "row_count": "estimated"}
 
 

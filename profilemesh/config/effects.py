@@ -72,6 +72,8 @@ def warnings_of(document: Document) -> tuple[str, ...]:
     past = [(place, f"has no effect any more: {instead}") for place, instead in _applying(lost, document)]
     past += [(place, f"has no effect any more: {_hook_sentence(kind)}") for place, kind in _lost_hooks(document.data)]
     later = [(place, f"has no effect yet: {instead}") for place, instead in _applying(_LATER, document)]
+    if not _is_incremental(document):
+        past += [(place, f"has no effect: {_NEEDS_PLANNING}") for place in _sampling(document)]
     sentences = sorted(past + later, key=lambda pair: document.line(pair[0]))
     return tuple(f"{document.path}:{document.line(place)}: {dotted(place)} {said}." for place, said in sentences)
 
@@ -92,6 +94,24 @@ def _nested(document: Document) -> Iterator[_Key]:
     overrides = ("incremental", "change_detection", "connector_overrides")
     for name in look_up(document.data, overrides) or {}:
         yield replace(_PER_OVERRIDE, place=(*overrides, name))
+
+
+_NEEDS_PLANNING = "samples are planned, so set `incremental.enabled: true`"
+
+
+def _is_incremental(document: Document) -> bool:
+    return str(look_up(document.data, ("incremental", "enabled"))).casefold() in _TRUE
+
+
+def _sampling(document: Document) -> Iterator[Place]:
+    """The places that ask for samples."""
+    ratio = look_up(document.data, ("profiling", "default_sample_ratio"))
+    if ratio is not None and float(ratio) < 1:
+        yield ("profiling", "default_sample_ratio")
+    for index in range(len(look_up(document.data, ("profiling", "tables")) or [])):
+        place: Place = ("profiling", "tables", index, "sampling", "enabled")
+        if str(look_up(document.data, place)).casefold() in _TRUE:
+            yield place
 
 
 def look_up(data: Any, place: Place) -> Any:

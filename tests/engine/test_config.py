@@ -109,8 +109,19 @@ def test_phase_1_keys_without_effect_are_named_each_in_a_warning() -> None:
     assert not any("secret" in warning or "hook-token" in warning for warning in postgres)
 
 
+def test_sampling_without_planning_is_said_to_have_no_effect(load: Load) -> None:
+    block = "profiling:\n  default_sample_ratio: 0.5\n  tables: [{table: a, sampling: {enabled: true}}]\n"
+    warnings = load(SOURCE + block).warnings
+    assert [warning.split(": ")[1].split(" has")[0] for warning in warnings] == [
+        "profiling.default_sample_ratio",
+        "profiling.tables[0].sampling.enabled",
+    ]
+    assert load(SOURCE + block + "incremental: {enabled: true}\n").warnings == ()
+
+
 def test_keys_of_a_table_that_shaped_its_profile_once_are_named(load: Load) -> None:
     tables = (
+        "incremental: {enabled: true}\n"
         "profiling:\n  tables:\n"
         "    - {table: a, sampling: {enabled: true, method: topk}, partition: {key: d, strategy: latest}}\n"
     )
