@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -39,7 +38,7 @@ def opened(app: Flask) -> Iterator[World]:
 
 
 @pytest.fixture
-def small(empty_storage: Path, tmp_path: Path, storage_url: str) -> Iterator[World]:
+def small(storage_url: str) -> Iterator[World]:
     """An empty one to write to."""
     upgrade(storage_url)
     with opened(make_app(storage_url)) as found:
