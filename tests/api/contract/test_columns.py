@@ -65,7 +65,7 @@ def test_names_may_hold_any_character(world: World, name: str) -> None:
     for table, column in ((NAMES[0], name), (name, NAMES[0]), (name, name)):
         found = world.json(path(table, column), {"metric": "max"})
         assert (found["table_name"], found["column_name"]) == (table, column)
-        assert [p["value"] for p in found["metrics"]["max"]] == [NAMES.index(column) + 5]
+        assert [p["value"] for p in found["metrics"]["max"]] == [NAMES.index(table) + 5]
 
 
 def test_a_name_in_several_places_is_chosen_among(world: World) -> None:

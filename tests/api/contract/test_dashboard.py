@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.contract.shapes import ALERT, DASHBOARD, KPI, POINT, RUN, all_misfits, misfits
-from tests.api.contract.world import World, daily, points
+from tests.api.contract.world import GOOD, Ran, World, daily, points
 
 ASKED = [
     {"days": 7},
@@ -64,8 +64,12 @@ def test_a_trend_has_a_point_for_every_day(world: World, query: dict[str, Any]) 
     found = dashboard(world, query)
     runs = [run.at for run in world.recent(**query)]
     drifts = [event.at for event in world.drifts(**query)]
-    assert points(found["run_trend"]) == daily(runs, query["days"])
-    assert points(found["drift_trend"]) == daily(drifts, query["days"])
+    for name, times in (("run_trend", runs), ("drift_trend", drifts)):
+        trend = points(found[name])
+        # So many days back from now touch one day more of UTC, of which only the end is meant.
+        assert len(trend) in (query["days"], query["days"] + 1)
+        assert trend == daily(times, len(trend))
+        assert sum(count for _, count in trend) == len(times)
 
 
 def test_the_newest_five(world: World, query: dict[str, Any]) -> None:
@@ -86,13 +90,37 @@ def test_thirty_days_unless_asked_otherwise(world: World) -> None:
     assert world.json("/api/dashboard/metrics", "warehouse=&colour=blue") == dashboard(world, {"days": 30})
 
 
-def test_a_trend_of_a_figure_is_its_change(world: World, query: dict[str, Any]) -> None:
-    kpis = dashboard(world, query)["kpis"]
-    assert kpis and len({kpi["name"] for kpi in kpis}) == len(kpis)
-    for kpi in kpis:
-        change = kpi["change_percent"]
-        if kpi["trend"] != "stable":
-            assert change is None or (change > 0) is (kpi["trend"] == "up"), kpi
+def test_the_figures_are_compared_with_the_period_before(world: World, query: dict[str, Any]) -> None:
+    kpis = {kpi["name"]: kpi for kpi in dashboard(world, query)["kpis"]}
+    now, before = world.recent(**query), world.recent(**query, back=query["days"])
+    figures = {
+        "Runs": (len(now), len(before)),
+        "Tables": (len({run.place for run in now}), len({run.place for run in before})),
+        "Drift events": (len(world.drifts(**query)), len(world.drifts(**query, back=query["days"]))),
+        "Average rows": (average(now), average(before)),
+        "Success rate (%)": (success(now), success(before)),
+    }
+    assert kpis.keys() == figures.keys()
+    for name, (value, earlier) in figures.items():
+        assert is_close(kpis[name]["value"], value), (name, value)
+        change = None if value is None or not earlier else 100 * (value - earlier) / earlier
+        assert kpis[name]["change_percent"] == (None if change is None else pytest.approx(change)), (name, earlier)
+        moved = 0 if None in (value, earlier) else (value or 0) - (earlier or 0)
+        assert kpis[name]["trend"] == ("up" if moved > 0 else "down" if moved < 0 else "stable"), name
+
+
+def average(runs: list[Ran]) -> float | None:
+    counted = [run.rows for run in runs if run.rows is not None]
+    return sum(counted) / len(counted) if counted else None
+
+
+def success(runs: list[Ran]) -> float | None:
+    ended = [run for run in runs if run.status != "running"]
+    return 100 * sum(run.status in GOOD for run in ended) / len(ended) if ended else None
+
+
+def is_close(found: Any, value: float | None) -> bool:
+    return isinstance(found, str) if value is None else abs(found - value) <= 0.005
 
 
 def test_nothing_is_zeros_and_not_an_error(small: World) -> None:
@@ -100,7 +128,7 @@ def test_nothing_is_zeros_and_not_an_error(small: World) -> None:
     assert misfits(found, DASHBOARD) == []
     assert (found["total_runs"], found["total_tables"], found["total_drift_events"]) == (0, 0, 0)
     assert (found["avg_row_count"], found["warehouse_breakdown"]) == (0, {})
-    assert points(found["run_trend"]) == points(found["drift_trend"]) == daily([], 7)
+    assert points(found["run_trend"]) == points(found["drift_trend"]) == daily([], len(found["run_trend"]))
     assert all_misfits(found["kpis"], KPI) == []
 
 
