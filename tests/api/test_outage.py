@@ -45,7 +45,7 @@ def server(postgres: PostgresServer) -> Iterator[Server]:
 
 
 @contextmanager
-def asked(server: Server, path: str = "/api/runs") -> Iterator[list[Answer]]:
+def asked(server: Server, **headers: str) -> Iterator[list[Answer]]:
     """Several clients ask all the time; one that gets no answer fails the test."""
     answers: list[Answer] = []
     failures: list[Exception] = []
@@ -54,7 +54,7 @@ def asked(server: Server, path: str = "/api/runs") -> Iterator[list[Answer]]:
     def ask() -> None:
         while not done.is_set():
             try:
-                answers.append(server.get(path))
+                answers.append(server.get("/api/runs", **headers))
             except Exception as error:  # noqa: BLE001 - told in the test's own thread
                 failures.append(error)
             time.sleep(0.01)
@@ -120,7 +120,7 @@ def test_who_waits_in_a_statement_hears_of_the_outage_at_once(
     postgres: PostgresServer, server: Server, mode: str
 ) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    with asked(server) as answers:
+    with asked(server, **{"Cache-Control": "no-cache"}) as answers:
         with locked(postgres):
             wait_for(lambda: postgres.execute(waiting)[0][0] == CLIENTS, 10)
             before = len(answers)
