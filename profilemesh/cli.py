@@ -328,8 +328,7 @@ def db_upgrade(context: Context, no_backup: bool) -> None:
     source = config.warehouses.get(config.source or "")
     whose = (source.name, source.type) if source else UNKNOWN_WAREHOUSE
     done = upgrade(config.storage.url, backup=not no_backup, adopted_warehouse=whose)
-    data = {key: None if value is None else str(value) for key, value in asdict(done).items()}
-    context.show(data, lambda console: terminal.draw_upgrade(console, done))
+    context.show(asdict(done), lambda console: terminal.draw_upgrade(console, done, whose[0]))
 
 
 @contextmanager

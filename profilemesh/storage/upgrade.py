@@ -41,12 +41,16 @@ _LOCK = 0x50_4D_55_50
 
 @dataclass(frozen=True)
 class UpgradeReport:
-    """What an upgrade did. `backup` is the copy of a SQLite file, `command` makes one of a PostgreSQL database."""
+    """What an upgrade did. `backup` is the copy of a SQLite file, `command` makes one of a PostgreSQL database.
+
+    `adopted` names the tables of Phase 1 that became ours.
+    """
 
     from_revision: str | None
     to_revision: str
     backup: Path | None = None
     command: str | None = None
+    adopted: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -84,7 +88,7 @@ def _upgrade(connection: Connection, adopted_warehouse: tuple[str, str], *, back
     if current == needed:
         return UpgradeReport(current, needed)
     _refuse_what_cannot_be_upgraded(connection, current, needed)
-    url = connection.engine.url
+    url, old = connection.engine.url, tuple(sorted(phase1_tables(connection)))
     keep = backup and bool(sa.inspect(connection).get_table_names())
     copy = _copy_sqlite(sqlite_path(url)) if keep else None
     pg_dump = dump_command(url) if keep and connection.dialect.name == "postgresql" else None
@@ -94,7 +98,7 @@ def _upgrade(connection: Connection, adopted_warehouse: tuple[str, str], *, back
     config.attributes["adopted_warehouse"] = adopted_warehouse
     with _others_kept(connection):
         command.upgrade(config, "head")
-    return UpgradeReport(current, needed, copy, pg_dump)
+    return UpgradeReport(current, needed, copy, pg_dump, old)
 
 
 @contextmanager

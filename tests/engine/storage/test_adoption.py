@@ -17,14 +17,12 @@ from flask.testing import FlaskClient
 
 from app.extensions import db
 from profilemesh.errors import StorageError, StorageOutdated
-from profilemesh.planning.decisions import State
 from profilemesh.storage import Base, open_storage, states
 from profilemesh.storage.adoption.values import number_of, postgres_number
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.models import EPOCH, Event, Result, Run, TableState
 from profilemesh.storage.schema import VERSION_TABLE
 from profilemesh.storage.upgrade import upgrade
-from profilemesh.tables import TableRef
 from tests.engine.storage import phase1
 from tests.engine.storage.phase1 import COVER, LAYOUTS, LEFT, VALUES, Layout, contents, event, make, result, run
 from tests.web import make_app
@@ -232,9 +230,7 @@ def test_tokens_are_kept_out_of_planning_and_nothing_of_them_is_lost(storage_url
     with storage.read() as session:
         known = states.latest_states(session)
     storage.close()
-    orders, customers = TableRef("shop", "public", "orders"), TableRef("shop", "public", "customers")
-    assert known[orders] == State(orders, row_count=2**40)
-    assert known[customers] == State(customers)
+    assert known == {}
     state = state_of(storage_url, "public", "orders")
     told = json.loads(state.details or "")["phase1"]
     assert (told["snapshot_id"], told["change_token"], told["metadata"]) == ("s", "t", "no {json")
