@@ -75,6 +75,7 @@ _LOOKED_AT = tuple(
         TableState.sampled_at,
         TableState.paused_at,
         TableState.claimed_by,
+        TableState.change_token,
         TableState.manifest,
     )
 )
