@@ -82,14 +82,15 @@ def locked(postgres: PostgresServer) -> Iterator[None]:
 
 
 def is_refusal(answer: Answer) -> bool:
+    if answer.status != 503 or answer.headers["Content-Type"] != "application/problem+json":
+        return False
     problem = json.loads(answer.body)
-    return (
-        answer.status == 503
-        and answer.headers["Content-Type"] == "application/problem+json"
-        and int(answer.headers["Retry-After"]) > 0
-        and problem["status"] == 503
-        and bool(problem["detail"])
-    )
+    return int(answer.headers["Retry-After"]) > 0 and problem["status"] == 503 and bool(problem["detail"])
+
+
+def others(answers: list[Answer]) -> list[tuple[int, bytes]]:
+    """What is neither an answer nor a refusal."""
+    return [(answer.status, answer.body) for answer in answers if answer.status != 200 and not is_refusal(answer)]
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -110,7 +111,7 @@ def test_an_outage_is_told_in_time_and_its_end_needs_no_restart(
     during = [answer for answer in answers if stopped < answer.asked_at and answer.asked_at + answer.seconds < back]
     assert len(during) > CLIENTS and all(is_refusal(answer) for answer in during)
     assert {answer.status for answer in answers if answer.asked_at > started} == {200}
-    assert [answer.body for answer in answers if answer.status != 200 and not is_refusal(answer)] == []
+    assert others(answers) == []
     assert max(answer.seconds for answer in answers) < PATIENCE
     assert server.workers() == workers
 
@@ -129,5 +130,5 @@ def test_who_waits_in_a_statement_hears_of_the_outage_at_once(
         wait_for(lambda: len(answers) >= before + CLIENTS, 10)
         postgres.start()
     held = answers[before : before + CLIENTS]
-    assert all(is_refusal(answer) for answer in held), [(answer.status, answer.body) for answer in held]
+    assert others(answers) == [] and all(is_refusal(answer) for answer in held)
     assert all(answer.asked_at < stopped and answer.asked_at + answer.seconds < stopped + PATIENCE for answer in held)
