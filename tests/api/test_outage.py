@@ -13,12 +13,14 @@ import psycopg2
 import pytest
 from sqlalchemy.orm import Session
 
+from app.extensions import db
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.upgrade import upgrade
 from tests.conftest import PostgresServer, own_postgres
 from tests.engine.ticks import wait_for
 from tests.factories import NOW, add_run
 from tests.servers import Answer, Server, running
+from tests.web import make_app
 
 CLIENTS = 6
 PATIENCE = 2.0
@@ -132,3 +134,18 @@ def test_who_waits_in_a_statement_hears_of_the_outage_at_once(
     held = answers[before : before + CLIENTS]
     assert others(answers) == [] and all(is_refusal(answer) for answer in held)
     assert all(answer.asked_at < stopped and answer.asked_at + answer.seconds < stopped + PATIENCE for answer in held)
+
+
+def test_a_connection_that_is_lost_at_the_very_end_spoils_no_answer(postgres: PostgresServer) -> None:
+    """After the answer is made, and before its connection is given back."""
+    app = make_app(postgres.url("postgres"))
+
+    @app.teardown_request
+    def cut(error: BaseException | None) -> None:
+        postgres.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE query ~ 'profilemesh_'")
+
+    with app.app_context():
+        engine = db.engine
+    for path in ("/api/runs", "/api/drift", "/api/dashboard/metrics"):
+        assert app.test_client().get(path).status_code == 200
+    engine.dispose()
