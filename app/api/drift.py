@@ -10,7 +10,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import part_headers, send
-from app.api.described import NEXT, RUN, TABLE, leads_to, paging, shown
+from app.api.described import NEXT, TABLE, leads_to, paging, shown
 from app.extensions import db
 from app.queries import drift
 from app.queries.warehouses import UNKNOWN
@@ -26,8 +26,8 @@ class DriftList(MethodView):
 
     @leads_to(
         blueprint,
+        # Not to its run: an older alert may have none.
         next=("/api/drift", NEXT),
-        run=(RUN, {"run_id": "/0/run_id", "table": "/0/table_name"}),
         table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
     )
     @blueprint.arguments(DriftListFilter, location="query")
