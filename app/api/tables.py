@@ -13,7 +13,7 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import NotFound
 
 from app.answers import part_headers, send
-from app.api.described import paging, shown
+from app.api.described import COLUMN, NEXT, RUN, STATE, TABLE, leads_to, paging, shown
 from app.api.plan import meaning
 from app.api.runs import column_json
 from app.extensions import db
@@ -42,6 +42,12 @@ blueprint = Blueprint("Tables", __name__, url_prefix="/api", description="What i
 class Tables(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        next=("/api/tables", NEXT),
+        table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+        state=(STATE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+    )
     @blueprint.arguments(TableListFilter, location="query")
     @shown(blueprint, TableSchema(many=True), headers=paging("tables"))
     def get(self, wanted: dict[str, Any]) -> Response:
@@ -54,6 +60,12 @@ class Tables(MethodView):
 class Metrics(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        run=(RUN, {"run_id": "/run_id", "table": "/table_name"}),
+        column=(COLUMN, {"table": "/table_name", "column": "/columns/0/column_name"}),
+        state=(STATE, {"table": "/table_name", "warehouse": "/warehouse"}),
+    )
     @blueprint.arguments(TableChoice, location="query")
     @shown(blueprint, TableMetricsSchema, missing="There is no such table, or no run of it has succeeded")
     def get(self, wanted: dict[str, Any], table: str) -> Response:
@@ -70,6 +82,7 @@ class Metrics(MethodView):
 class ColumnHistory(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(blueprint, table=(TABLE, {"table": "/table_name", "warehouse": "/warehouse"}))
     @blueprint.arguments(HistoryChoice, location="query")
     @shown(blueprint, HistorySchema, missing="There is no such table, or it has no such column")
     def get(self, wanted: dict[str, Any], table: str, column: str) -> Response:
