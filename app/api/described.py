@@ -7,8 +7,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from app.errors import PROBLEM
-from app.schemas.problems import ProblemSchema
+from app.schemas.problems import PROBLEM, ProblemSchema
 
 TAG = {"ETag": {"description": "Of what was answered; send it back in `If-None-Match`.", "schema": {"type": "string"}}}
 UNCHANGED = "Nothing has changed since the answer with the ETag in `If-None-Match`"

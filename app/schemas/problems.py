@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-
 PROBLEM = "application/problem+json"
 
 
