@@ -22,10 +22,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.schema import DropIndex
 
 from profilemesh.errors import StorageError
 from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
 from profilemesh.storage.engine import FOR_WRITING, make_engine, place, require_folder, sqlite_path, storage_errors
+from profilemesh.storage.models import Base
 from profilemesh.storage.schema import (
     MIGRATIONS,
     current_revision,
@@ -103,22 +105,29 @@ def _upgrade(connection: Connection, adopted_warehouse: tuple[str, str], *, back
 
 @contextmanager
 def _others_kept(connection: Connection) -> Iterator[None]:
-    """Indexes and triggers that somebody else put on our tables go with a SQLite table that is made anew: put back."""
-    before = _sqlite_objects(connection)
+    """Indexes and triggers that somebody else put on our tables would go with a SQLite table that is made anew: indexes
+    are taken off first, and what is gone afterwards is put back."""
+    before = _others_on_sqlite(connection)
+    for name, (kind, _) in before.items():
+        if kind == "index":
+            connection.execute(DropIndex(sa.Index(name)))
     yield
-    for name in before.keys() - _sqlite_objects(connection).keys():
-        if not name.startswith(_OUR_NAMES):
-            connection.exec_driver_sql(before[name])
+    for name in before.keys() - _others_on_sqlite(connection).keys():
+        connection.exec_driver_sql(before[name][1])
 
 
 _OUR_NAMES = ("profilemesh_", "ix_profilemesh_")
 
 
-def _sqlite_objects(connection: Connection) -> dict[str, str]:
+def _others_on_sqlite(connection: Connection) -> dict[str, tuple[str, str]]:
+    """The kind and the statement of each, by name."""
     if connection.dialect.name != "sqlite":
         return {}
-    found = "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
-    return {name: sql for name, sql in connection.exec_driver_sql(found)}
+    columns = ("name", "type", "sql", "tbl_name")
+    name, kind, statement, table = (sa.column(column, sa.String) for column in columns)
+    found = sa.select(name, kind, statement).select_from(sa.table("sqlite_master"))
+    of_ours = found.where(kind.in_(("index", "trigger")), statement.is_not(None), table.in_(Base.metadata.tables))
+    return {row.name: (row.type, row.sql) for row in connection.execute(of_ours) if not row.name.startswith(_OUR_NAMES)}
 
 
 def _refuse_what_cannot_be_upgraded(connection: Connection, current: str | None, needed: str) -> None:

@@ -65,8 +65,8 @@ class SqliteLayout(Layout):
         reflected = self._reflected()
         self._refuse_computed(reflected)
         before = f"{self.name}_phase1"
-        for index in self.inspected.get_indexes(self.name):
-            self.execute(f"DROP INDEX {self.quoted(str(index['name']))}")
+        for name in self._indexes():
+            self.execute(f"DROP INDEX {self.quoted(name)}")
         self.execute(f"ALTER TABLE {self.name} RENAME TO {before}")
         self._with_defaults(reflected).create(self.connection)
         for column in reflected:
@@ -74,6 +74,11 @@ class SqliteLayout(Layout):
                 self._add_foreign(column)
         self._copy(before)
         self.execute(f"DROP TABLE {before}")
+
+    def _indexes(self) -> list[str]:
+        """Those of statements, not of keys; SQLAlchemy leaves out the ones over expressions."""
+        found = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+        return list(self.connection.exec_driver_sql(found, (self.name,)).scalars())
 
     def _refuse_computed(self, reflected: list[Any]) -> None:
         computed = [column["name"] for column in reflected if column["hidden"]]
@@ -94,7 +99,8 @@ class SqliteLayout(Layout):
         return table
 
     def _add_foreign(self, column: Any) -> None:
-        parts = [self.quoted(column["name"]), column["type"]]
+        # BLOB is what no type means, and later migrations can say it again.
+        parts = [self.quoted(column["name"]), column["type"] or "BLOB"]
         if column["dflt_value"] is not None:
             parts.append(f"DEFAULT ({column['dflt_value']})")
         if column["notnull"]:

@@ -319,6 +319,20 @@ def test_what_others_added_survives(storage_url: str) -> None:
     engine.dispose()
 
 
+def test_indexes_and_columns_of_any_kind_survive_on_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'p.db'}"
+    indexes = {
+        "over_an_expression": "CREATE INDEX over_an_expression ON profilemesh_runs (lower(status))",
+        "over_some": "CREATE UNIQUE INDEX over_some ON profilemesh_runs (run_id, dataset_name) WHERE status = 'failed'",
+    }
+    make(url, LAYOUTS["later"], more=["ALTER TABLE profilemesh_runs ADD COLUMN note", *indexes.values()])
+    execute(url, "UPDATE profilemesh_runs SET note = x'00'")
+    adopt(url)
+    assert {row.note for row in execute(url, "SELECT note FROM profilemesh_runs")} == {b"\0"}
+    kept = dict(tuple(row) for row in execute(url, "SELECT name, sql FROM sqlite_master WHERE name LIKE 'over_%'"))
+    assert kept == indexes
+
+
 def test_a_trigger_of_others_survives_on_sqlite(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'p.db'}"
     trigger = "CREATE TRIGGER theirs AFTER DELETE ON profilemesh_runs BEGIN INSERT INTO gone VALUES (OLD.run_id); END"
