@@ -112,7 +112,7 @@ def kolmogorov_tail(x: float) -> float:
     if x < 1.0:
         terms = (math.exp(-((2 * k - 1) ** 2) * math.pi**2 / (8 * x * x)) for k in range(1, 20))
         return 1.0 - math.sqrt(2 * math.pi) / x * sum(terms)
-    return min(1.0, 2.0 * sum((-1) ** (k - 1) * math.exp(-2.0 * k * k * x * x) for k in range(1, 20)))
+    return min(1.0, 2.0 * sum(math.copysign(math.exp(-2.0 * k * k * x * x), k % 2 - 0.5) for k in range(1, 20)))
 
 
 def shares_p(hits: int, n: int, other_hits: int, m: int) -> float:
@@ -139,9 +139,7 @@ def _fisher_p(hits: int, n: int, all_hits: int, total: int) -> float:
     return min(1.0, 2.0 * smaller / float(mass.sum()))
 
 
-def means_p(
-    mean: float, deviation: float, n: int, other_mean: float, other_deviation: float, m: int
-) -> float | None:
+def means_p(mean: float, deviation: float, n: int, other_mean: float, other_deviation: float, m: int) -> float | None:
     """Whether two means differ, two-sided (Welch 1947); None below two values each."""
     if n < 2 or m < 2:
         return None
