@@ -268,7 +268,7 @@ class Ladder(Value):
 
 
 class Moment(Value):
-    """A day or a time in ISO 8601, UTC unless it says otherwise; a day alone is its beginning, or as an end all of it."""
+    """A day or a time in ISO 8601, UTC unless it says otherwise; a day as an end is all of it."""
 
     allowed = "a day such as 2026-11-27, or a time such as 2026-11-27T18:00"
 

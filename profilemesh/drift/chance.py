@@ -30,8 +30,8 @@ def chi_square_p(statistic: float, freedom: int) -> float:
     if freedom <= 0 or statistic <= 0:
         return 1.0
     a, x = freedom / 2.0, statistic / 2.0
-    if math.isinf(x):
-        return 0.0
+    if x < _TINY or math.isinf(x):
+        return float(x < _TINY)
     scale = math.exp(a * math.log(x) - x - math.lgamma(a))
     return 1.0 - scale * _gamma_series(a, x) if x < a + 1.0 else scale * _gamma_fraction(a, x)
 
@@ -69,18 +69,21 @@ def student_p(t: float, freedom: float) -> float:
     """Two-sided: the regularised incomplete beta function of freedom / (freedom + t squared)."""
     if math.isinf(t):
         return 0.0
-    if t == 0:
+    x, y = freedom / (freedom + t * t), t * t / (freedom + t * t)
+    if y < _TINY:
         return 1.0
-    return _beta(freedom / 2.0, 0.5, freedom / (freedom + t * t), t * t / (freedom + t * t))
-
-
-def _beta(a: float, b: float, x: float, y: float) -> float:
-    """I_x(a, b), where y is 1 - x without its cancellation."""
-    front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    scale = math.exp(front + a * math.log(x) + b * math.log(y)) if x > 0 and y > 0 else 0.0
+    a, b = freedom / 2.0, 0.5
+    scale = math.exp(_log_ratio(a) - math.lgamma(b) + a * math.log1p(-y) + b * math.log(y))
     if x < (a + 1.0) / (a + b + 2.0):
         return scale * _beta_fraction(a, b, x) / a
     return 1.0 - scale * _beta_fraction(b, a, y) / b
+
+
+def _log_ratio(a: float) -> float:
+    """log(gamma(a + 1/2) / gamma(a)); the difference of two large logarithms would lose its digits."""
+    if a < 100.0:
+        return math.lgamma(a + 0.5) - math.lgamma(a)
+    return 0.5 * math.log(a) - 1.0 / (8.0 * a) + 1.0 / (192.0 * a**3) - 1.0 / (640.0 * a**5)
 
 
 def _beta_fraction(a: float, b: float, x: float) -> float:
@@ -100,7 +103,7 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
 
 def kolmogorov_p(distance: float, n: int, m: int) -> float:
     """Of the largest distance between two samples' distribution functions, by Kolmogorov's limit law with the effective
-    size n * m / (n + m). On buckets the distance is at most the true one, so the p-value is too large, never too small."""
+    size n * m / (n + m). On buckets the distance is at most the true one, and the p-value never too small."""
     if n <= 0 or m <= 0:
         return 1.0
     return kolmogorov_tail(distance * math.sqrt(n * m / (n + m)))
