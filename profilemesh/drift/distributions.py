@@ -68,7 +68,8 @@ def binned(before: Counts, now: Counts, bins: int = BINS) -> tuple[Counts, Count
         return before[:0], now[:0]
     middle = np.cumsum(both) - both / 2.0
     _, place = np.unique(np.floor(middle / total * bins), return_inverse=True)
-    old, new = np.bincount(place, weights=before), np.bincount(place, weights=now)
+    old = np.bincount(place, weights=before).astype(np.float64)
+    new = np.bincount(place, weights=now).astype(np.float64)
     return _filled(old, new, LEAST * total / max(1.0, min(before.sum(), now.sum())))
 
 
