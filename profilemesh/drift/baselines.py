@@ -19,17 +19,20 @@ WEEKLY_DAYS = 21
 WEEKLY = 0.5
 """Values spread about their weekday's median at most so much of what they spread about that of all: a pattern."""
 SIGMAS = 3.0
+HABIT = 0.5
+"""What is nearer than this to its weekday's median, as a share of the distance from the centre, is that day's habit."""
 SCALE = 1.4826
 """From the median absolute deviation to the standard deviation of a bell curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """`values` are those of `runs`, oldest first."""
+    """`values` are those of `runs`, oldest first; `weekday` is what this weekday's last runs had, chosen or not."""
 
     strategy: str
     runs: tuple[Profile, ...]
     values: tuple[float, ...]
+    weekday: tuple[float, ...] = ()
 
     @property
     def centre(self) -> float:
@@ -43,15 +46,14 @@ class Baseline:
         """Whether the metric is used to be as far from its centre as this; of one or two values nothing is known.
 
         The usual spread is robust: a single odd run does not widen it. Of few runs it is known badly, so that more is
-        allowed."""
-        return is_usual(self.values, value)
-
-
-def is_usual(values: Sequence[float], value: float) -> bool:
-    if len(values) < LEAST_WEEKDAYS:
-        return False
-    reach = SIGMAS * (1.0 + FEW / len(values)) * spread(values)
-    return abs(value - median(values)) <= reach and reach > 0
+        allowed. Before a week's pattern can be told from chance it is enough that this weekday was as odd before."""
+        off = abs(value - self.centre)
+        if self.weekday and abs(value - median(self.weekday)) <= HABIT * off:
+            return True
+        if len(self.values) < LEAST_WEEKDAYS:
+            return False
+        reach = SIGMAS * (1.0 + FEW / len(self.values)) * spread(self.values)
+        return off <= reach and reach > 0
 
 
 def spread(values: Sequence[float]) -> float:
@@ -78,16 +80,19 @@ class Past:
     def baseline(self, setting: Setting, values: Sequence[float | None]) -> Baseline | None:
         """The baseline of a metric with these values, one per run; None where there is none."""
         known = [place for place, value in enumerate(values) if value is not None]
-        strategy, places = self._chosen(setting, known, values)
+        same = [place for place in known if self.weekdays[place] == self.weekday]
+        strategy, places = self._chosen(setting, known, same, values)
         if not places:
             return None
-        kept = tuple(value for place in places if (value := values[place]) is not None)
-        return Baseline(strategy, tuple(self.runs[place] for place in places), kept)
+        runs = tuple(self.runs[place] for place in places)
+        weekday = _at(values, same[-WEEKDAYS:]) if strategy == "median" else ()
+        return Baseline(strategy, runs, _at(values, places), weekday)
 
-    def _chosen(self, setting: Setting, known: list[int], values: Sequence[float | None]) -> tuple[str, list[int]]:
+    def _chosen(
+        self, setting: Setting, known: list[int], same: list[int], values: Sequence[float | None]
+    ) -> tuple[str, list[int]]:
         if setting.pinned_run is not None:
             return "pinned", [place for place in known if self.runs[place].run_id == setting.pinned_run][-1:]
-        same = [place for place in known if self.weekdays[place] == self.weekday]
         strategy: str = setting.baseline
         if strategy == "auto":
             strategy = self._suited(known, same, values)
@@ -113,6 +118,10 @@ class Past:
             return False
         around_own = sum(_distance(group) * len(group) for group in groups.values()) / len(every)
         return around_own <= WEEKLY * around_all
+
+
+def _at(values: Sequence[float | None], places: Sequence[int]) -> tuple[float, ...]:
+    return tuple(value for place in places if (value := values[place]) is not None)
 
 
 def _distance(values: list[float]) -> float:

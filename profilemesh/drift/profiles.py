@@ -62,6 +62,8 @@ def profile_of(
 
 def number(value: object) -> float | None:
     """A metric's value as a finite double; None where it is none."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     try:

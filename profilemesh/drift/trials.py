@@ -89,11 +89,12 @@ def trials(pair: Pair) -> Iterator[Trial]:
 
 def _shares(pair: Pair) -> Iterator[Trial]:
     for measure in m.SHARES:
-        now, setting = measure.read(pair.now), pair.setting(measure.name)
-        if now is None or setting is None:
+        now, was, setting = measure.read(pair.now), measure.read(pair.was), pair.setting(measure.name)
+        # None then and none now is no test: it could not have found anything (Tarone 1990).
+        if now is None or was is None or setting is None or now == was == 0:
             continue
         baseline = pair.baseline(setting, measure)
-        if baseline is None or (now == 0 and not any(baseline.values)):
+        if baseline is None:
             continue
         before = baseline.centre
         effect = points(before, now)
@@ -144,15 +145,14 @@ def _deviation(pair: Pair, p_shape: float | None) -> Trial | None:
 
 
 def _distinct(pair: Pair) -> Trial | None:
-    """Against what the old count becomes in as many values as there are now: between unchanged and in proportion."""
-    now, setting = m.DISTINCT.read(pair.now), pair.setting("distinct_count")
+    """Against what the reference's count becomes in as many values as there are now: unchanged, in proportion, or
+    anything between."""
+    now, setting, before = m.DISTINCT.read(pair.now), pair.setting("distinct_count"), m.DISTINCT.read(pair.was)
     n, others = m.present(pair.now), m.present(pair.was)
-    if now is None or setting is None or not n or not others:
+    if now is None or setting is None or not before or not n or not others:
         return None
     baseline = pair.baseline(setting, m.DISTINCT)
-    if baseline is None or baseline.centre <= 0:
-        return None
-    before, ratio = baseline.centre, n / others
+    ratio = n / others
     low, high = before * min(1.0, ratio), before * max(1.0, ratio)
     nearest = min(max(now, low), high)
     effect = Effect(100.0 * (now - nearest) / nearest, Unit.PERCENT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from profilemesh.drift import measures as m
-from profilemesh.drift.baselines import FEW, Baseline, Past, is_usual
+from profilemesh.drift.baselines import FEW, Baseline, Past
 from profilemesh.drift.findings import Kind, Severity
 from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules, Setting
@@ -66,7 +66,7 @@ def _by_level(current: Profile, baseline: Baseline, rules: Rules, setting: Setti
 def _by_pace(current: Profile, pace: Pace, rules: Rules, setting: Setting) -> Trial | None:
     assert current.rows is not None
     came, expected = current.rows - pace.last, pace.last + pace.usual
-    if is_usual(pace.baseline.values, came / pace.days):
+    if pace.baseline.allows(came / pace.days):
         return None
     of_all, of_load = percent(expected, current.rows), percent(pace.usual, came)
     steps: list[tuple[Severity, Effect]] = []
