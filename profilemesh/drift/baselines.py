@@ -27,12 +27,15 @@ SCALE = 1.4826
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """`values` are those of `runs`, oldest first; `weekday` is what this weekday's last runs had, chosen or not."""
+    """`values` are those of `runs`, oldest first; `weekday` is what this weekday's last runs had where another strategy
+    was chosen. `spread` is how far values usually are from what is expected of them, as `seen` of them show."""
 
     strategy: str
     runs: tuple[Profile, ...]
     values: tuple[float, ...]
     weekday: tuple[float, ...] = ()
+    spread: float = 0.0
+    seen: int = 0
 
     @property
     def centre(self) -> float:
@@ -50,9 +53,9 @@ class Baseline:
         off = abs(value - self.centre)
         if self.weekday and abs(value - median(self.weekday)) <= HABIT * off:
             return True
-        if len(self.values) < LEAST_WEEKDAYS:
+        if self.seen < LEAST_WEEKDAYS:
             return False
-        reach = SIGMAS * (1.0 + FEW / len(self.values)) * spread(self.values)
+        reach = SIGMAS * (1.0 + FEW / self.seen) * self.spread
         return off <= reach and reach > 0
 
 
@@ -84,9 +87,12 @@ class Past:
         strategy, places = self._chosen(setting, known, same, values)
         if not places:
             return None
-        runs = tuple(self.runs[place] for place in places)
+        runs, kept = tuple(self.runs[place] for place in places), _at(values, places)
+        if strategy == "weekday":
+            residuals = _residuals(self._by_weekday(known, values).values())
+            return Baseline(strategy, runs, kept, (), SCALE * median(residuals or [0.0]), len(residuals))
         weekday = _at(values, same[-WEEKDAYS:]) if strategy == "median" else ()
-        return Baseline(strategy, runs, _at(values, places), weekday)
+        return Baseline(strategy, runs, kept, weekday, spread(kept), len(kept))
 
     def _chosen(
         self, setting: Setting, known: list[int], same: list[int], values: Sequence[float | None]
@@ -106,12 +112,16 @@ class Past:
         is_long = self.days >= WEEKLY_DAYS and len(same) >= LEAST_WEEKDAYS
         return "weekday" if is_long and self._is_weekly(known, values) else "median"
 
-    def _is_weekly(self, known: list[int], values: Sequence[float | None]) -> bool:
+    def _by_weekday(self, known: list[int], values: Sequence[float | None]) -> dict[int, list[float]]:
         groups: dict[int, list[float]] = {}
         for place in known:
             value = values[place]
             if value is not None:
                 groups.setdefault(self.weekdays[place], []).append(value)
+        return groups
+
+    def _is_weekly(self, known: list[int], values: Sequence[float | None]) -> bool:
+        groups = self._by_weekday(known, values)
         every = [value for group in groups.values() for value in group]
         around_all = _distance(every)
         if around_all == 0:
@@ -122,6 +132,15 @@ class Past:
 
 def _at(values: Sequence[float | None], places: Sequence[int]) -> tuple[float, ...]:
     return tuple(value for place in places if (value := values[place]) is not None)
+
+
+def _residuals(groups: Iterable[list[float]]) -> list[float]:
+    """The distances from each group's median, without the one of each group that is 0 by necessity."""
+    found: list[float] = []
+    for group in groups:
+        centre = median(group)
+        found += sorted(abs(value - centre) for value in group)[1:]
+    return found
 
 
 def _distance(values: list[float]) -> float:

@@ -24,6 +24,9 @@ GROWING = 0.8
 MANY = 8
 """So many steps make a pace: from then on a load that fails to come is told."""
 
+FIRST_RUNS, FIRST_WEEK = 33.0, 75.0
+"""Percent that a new table must be off: how much it grows is not known yet, and then its first weekend is to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -48,17 +51,19 @@ def volume(current: Profile, past: Past, rules: Rules) -> Trial | None:
     if pace is not None:
         return _by_pace(current, pace, rules, setting)
     baseline = past.baseline(setting, [run.rows for run in past.runs])
-    return _by_level(current, baseline, rules, setting) if baseline else None
+    if baseline is None or baseline.allows(current.rows):
+        return None
+    return _by_level(current, baseline, rules, setting, past.days)
 
 
-def _by_level(current: Profile, baseline: Baseline, rules: Rules, setting: Setting) -> Trial | None:
-    assert current.rows is not None
+def _by_level(current: Profile, baseline: Baseline, rules: Rules, setting: Setting, days: float) -> Trial | None:
     effect = percent(baseline.centre, current.rows)
-    if effect is None or baseline.allows(current.rows):
+    if effect is None:
         return None
     severity = severity_of(effect.size, rules.ladder(setting, "rows"), setting.direction)
-    if severity is Severity.LOW and len(baseline.values) < FEW and setting.pinned_run is None:
-        # How much the table grows from run to run is not known yet.
+    is_new = setting.pinned_run is None and setting.baseline == "auto" and days < 7
+    least = FIRST_RUNS if len(baseline.values) < FEW else FIRST_WEEK
+    if is_new and abs(effect.size) < least:
         return None
     return _trial(current, baseline, baseline.centre, effect, severity)
 
