@@ -17,12 +17,13 @@ from profilemesh.drift.culprits import culprits
 from profilemesh.drift.findings import Culprit, Finding, Kind, Severity, Unit
 from profilemesh.drift.folding import folded
 from profilemesh.drift.freshness import freshness
+from profilemesh.drift.pairs import Pair, Trial
 from profilemesh.drift.profiles import GOOD, Profile, profile_of
 from profilemesh.drift.references import reference
 from profilemesh.drift.rules import Rules, rules_for
 from profilemesh.drift.sentences import sentence
 from profilemesh.drift.severity import change_percent
-from profilemesh.drift.trials import Pair, Trial, trials
+from profilemesh.drift.trials import trials
 from profilemesh.drift.verdicts import Verdict, verdicts
 from profilemesh.drift.volume import volume
 from profilemesh.profiling.summary import ColumnSummary, TableSummary

@@ -7,7 +7,7 @@ from typing import Any
 
 from profilemesh.drift import measures as m
 from profilemesh.drift.findings import Culprit
-from profilemesh.drift.trials import Trial
+from profilemesh.drift.pairs import Trial
 from profilemesh.profiling.results import column_metrics
 from profilemesh.profiling.sketches import added
 from profilemesh.profiling.summary import ColumnSummary, TableSummary

@@ -9,10 +9,10 @@ from profilemesh.config.model import Thresholds
 from profilemesh.drift.baselines import Baseline, Past
 from profilemesh.drift.findings import Kind
 from profilemesh.drift.measures import ROWS
+from profilemesh.drift.pairs import Trial
 from profilemesh.drift.profiles import Profile, number
 from profilemesh.drift.rules import Rules, Setting
 from profilemesh.drift.severity import Effect, from_history, percent, severity_of
-from profilemesh.drift.trials import Trial
 
 
 def trials(current: Profile, past: Past, rules: Rules) -> Iterator[Trial]:

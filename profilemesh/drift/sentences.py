@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from profilemesh.drift import measures as m
 from profilemesh.drift.findings import Culprit, Kind, Unit
-from profilemesh.drift.trials import Trial
+from profilemesh.drift.pairs import Trial
 from profilemesh.tables import TableRef
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from profilemesh.drift.baselines import FEW
 from profilemesh.drift.chance import adjusted
-from profilemesh.drift.trials import Trial
+from profilemesh.drift.pairs import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from statistics import median
 from profilemesh.drift import measures as m
 from profilemesh.drift.baselines import FEW, Baseline, Past
 from profilemesh.drift.findings import Kind, Severity
+from profilemesh.drift.pairs import Trial
 from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules, Setting
 from profilemesh.drift.severity import Effect, percent, severity_of
-from profilemesh.drift.trials import Trial
 
 GROWING = 0.8
 """So many of a growing table's steps are upward."""
