@@ -161,7 +161,7 @@ class Ladders:
     psi: Thresholds = Thresholds(0.1, 0.25, 0.5)
     jensen_shannon: Thresholds = Thresholds(0.15, 0.25, 0.35)
     ks: Thresholds = Thresholds(0.1, 0.2, 0.3)
-    chi_square: Thresholds = Thresholds(0.1, 0.3, 0.5)
+    chi_square: Thresholds = Thresholds(0.15, 0.3, 0.5)
     freshness: Thresholds = Thresholds(1.5, 3.0, 6.0)
 
 

@@ -185,11 +185,15 @@ def _schema(
         return []
     last = max(known, key=lambda run: (run.at, run.run_id))
     found = changes(last.columns or (), current.columns, last.summary or summary, current.summary)
-    return [
-        _schema_finding(table, change, last)
-        for change in found
-        if change.column and rules.setting(change.column, change.what).enabled
-    ]
+    told = [change for change in found if rules.setting(change.column, change.what).enabled]
+    findings = {(change.what, change.column): _schema_finding(table, change, last) for change in told}
+    for change in told:
+        # A rename, if it is one, is one fact.
+        added = findings.pop(("added", change.renamed or ""), None) if change.what == "removed" else None
+        if added is not None:
+            removed = findings[change.what, change.column]
+            findings[change.what, change.column] = replace(removed, explains=(added,))
+    return list(findings.values())
 
 
 def _schema_finding(table: TableRef, change: Change, last: Profile) -> Finding:

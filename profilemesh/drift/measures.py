@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,17 @@ SCHEMA = "schema"
 LABELS = {each.name: each.label for each in (*SHARES, DISTINCT, MEAN, DEVIATION, LENGTH, *EXTREMES, ROWS)}
 
 
-def is_identifier(kind_is_integer: bool, metrics: Metrics) -> bool:
-    """Whether an integer column numbers its rows: its values have no distribution that could drift.
-
-    Nearly all different (within the estimate's error), and dense: not spread thinly over a wide range."""
+def is_identifier(metrics: Metrics) -> bool:
+    """Whether an integer column numbers its rows: nearly all are different (within the estimate's error), and dense."""
     values, distinct = present(metrics), number(metrics.get("distinct_count"))
     low, high = number(metrics.get("min")), number(metrics.get("max"))
-    if not kind_is_integer or not values or values < 20 or distinct is None or low is None or high is None:
+    if not values or values < 20 or distinct is None or low is None or high is None:
         return False
     return distinct >= 0.95 * values and high - low + 1 <= 20 * values
+
+
+def is_running(highest: Sequence[float | None]) -> bool:
+    """Whether a column's maximum rose in nearly every run, as that of a running number does."""
+    known = [value for value in highest if value is not None]
+    steps = [after > before for before, after in zip(known, known[1:], strict=False)]
+    return len(steps) >= 4 and sum(steps) >= 0.8 * len(steps)

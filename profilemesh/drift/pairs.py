@@ -15,6 +15,8 @@ from profilemesh.drift.severity import Effect, severity_of
 from profilemesh.profiling.summary import ColumnSummary
 from profilemesh.tables import Kind as ColumnKind
 
+RUNNING_RUNS = 14
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -60,7 +62,12 @@ class Pair:
 
     @property
     def is_identifier(self) -> bool:
-        return m.is_identifier(self.kind is ColumnKind.INTEGER, self.now)
+        """Whether its numbers name things: dense and nearly all different, or running on from run to run. They have no
+        distribution that could drift."""
+        if self.kind is not ColumnKind.INTEGER:
+            return False
+        highest = [m.EXTREMES[1].read(run.metrics.get(self.name, {})) for run in self.past.runs[-RUNNING_RUNS:]]
+        return m.is_identifier(self.now) or m.is_running([*highest, m.EXTREMES[1].read(self.now)])
 
     def severity(self, effect: Effect, setting: Setting, ladder: str) -> Severity | None:
         return severity_of(effect.size, self.rules.ladder(setting, ladder), setting.direction)

@@ -17,7 +17,8 @@ _ODD = 4.0
 
 
 def reference(past: Past, rules: Rules) -> Profile | None:
-    """The baseline's newest run where there are few; else the one with the fewest odd metrics, the newest of equals.
+    """The baseline's newest run where there are few; else the one with the fewest odd metrics, of equals one of the
+    same weekday, of those the newest.
 
     The run before may itself have gone wrong: what is normal again must not look like a change.
     """
@@ -28,7 +29,7 @@ def reference(past: Past, rules: Rules) -> Profile | None:
     if len(baseline.runs) < FEW:
         return baseline.runs[-1]
     odd = _oddities(baseline.runs)
-    return min(reversed(baseline.runs), key=lambda run: odd[run.run_id])
+    return min(reversed(baseline.runs), key=lambda run: (odd[run.run_id], run.at.weekday() != past.weekday))
 
 
 def _oddities(runs: Sequence[Profile]) -> Counter[str]:

@@ -7,12 +7,13 @@ baseline's median.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from profilemesh.drift import measures as m
-from profilemesh.drift.baselines import FEW, Baseline, Past
+from profilemesh.drift.baselines import FEW, SIGMAS, Baseline, Past
 from profilemesh.drift.findings import Kind, Severity
 from profilemesh.drift.pairs import Trial
 from profilemesh.drift.profiles import Profile
@@ -71,7 +72,7 @@ def _by_level(current: Profile, baseline: Baseline, rules: Rules, setting: Setti
 def _by_pace(current: Profile, pace: Pace, rules: Rules, setting: Setting) -> Trial | None:
     assert current.rows is not None
     came, expected = current.rows - pace.last, pace.last + pace.usual
-    if pace.baseline.allows(came / pace.days):
+    if pace.baseline.allows(came / pace.days) or _is_chance(came, pace.usual):
         return None
     of_all, of_load = percent(expected, current.rows), percent(pace.usual, came)
     steps: list[tuple[Severity, Effect]] = []
@@ -86,6 +87,11 @@ def _by_pace(current: Profile, pace: Pace, rules: Rules, setting: Setting) -> Tr
     severity, effect = max(steps, key=lambda step: step[0].rank)
     details = {"rows_came": came, "rows_usual": round(pace.usual), "of": "arrivals" if effect is of_load else "rows"}
     return _trial(current, pace.baseline, expected, effect, severity, details)
+
+
+def _is_chance(came: float, usual: float) -> bool:
+    """Whether rows that come one by one may be so many or so few: within three roots, and one row more."""
+    return abs(came - usual) <= SIGMAS * (math.sqrt(max(usual, 0.0)) + 1.0)
 
 
 def _trial(
