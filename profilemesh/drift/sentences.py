@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from profilemesh.drift import measures as m
 from profilemesh.drift.findings import Culprit, Kind, Unit
 from profilemesh.drift.pairs import Trial
+from profilemesh.profiling.metrics import BY_NAME
 from profilemesh.tables import TableRef
 
 
@@ -22,11 +23,15 @@ def _said(table: TableRef, trial: Trial) -> str:
         return _volume(of, trial)
     if trial.kind is Kind.DISTRIBUTION:
         return f"the values of {of} are distributed otherwise ({_effect(trial)}){_moved(trial)}"
-    label = m.LABELS.get(trial.metric, trial.metric)
+    label = m.LABELS.get(trial.metric) or _label(trial.metric)
     unit = " %" if trial.metric.endswith("_percent") else ""
     before, now = trial.details.get("shown") or (told(trial.before) + unit, told(trial.now) + unit)
     effect = "" if trial.effect.unit in (Unit.POINTS, Unit.ABSOLUTE) else f" ({_effect(trial)})"
     return f"{label} of {of} {_verb(trial)} from {before} to {now}{effect}"
+
+
+def _label(metric: str) -> str:
+    return BY_NAME[metric].label.lower() if metric in BY_NAME else metric
 
 
 def _volume(of: str, trial: Trial) -> str:
