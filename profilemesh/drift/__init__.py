@@ -17,7 +17,7 @@ from profilemesh.drift.culprits import culprits
 from profilemesh.drift.findings import Culprit, Finding, Kind, Severity, Unit
 from profilemesh.drift.folding import folded
 from profilemesh.drift.freshness import freshness
-from profilemesh.drift.pairs import Pair, Trial
+from profilemesh.drift.pairs import Pair, Trial, names_things
 from profilemesh.drift.profiles import GOOD, Profile, profile_of
 from profilemesh.drift.references import reference
 from profilemesh.drift.rules import Rules, rules_for
@@ -126,7 +126,9 @@ def _pair(
         return None
     days = (current.at - known.at).total_seconds() / 86400
     kind = kinds[1] or kinds[0] or ColumnKind.OTHER
-    return Pair(name, kind, past, rules, known.metrics[name], current.metrics[name], known, old, new, days)
+    was, now = known.metrics[name], current.metrics[name]
+    is_identifier = names_things(name, kind, now, past)
+    return Pair(name, kind, past, rules, was, now, known, old, new, days, is_identifier)
 
 
 def _kind(profile: Profile, summary: ColumnSummary | None, name: str) -> ColumnKind | None:
