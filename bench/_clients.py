@@ -67,7 +67,9 @@ def press(url: str, seconds: float, headers: Mapping[str, str]) -> Pressed:
     ]
     ran = subprocess.run(command, input=_REPORT, capture_output=True, text=True, check=True, timeout=seconds + 60)
     found = json.loads(ran.stdout.strip().splitlines()[-1])
-    if found["bad"] or not found["requests"]:
+    if not found["requests"]:
+        raise BadAnswer(f"{url}: no answer in {seconds:g} s")
+    if found["bad"]:
         raise BadAnswer(f"{url}: {found['bad']} of {found['requests']} requests failed")
     each = found["bytes"] / found["requests"]
     return Pressed(found["requests"] / found["seconds"], found["median_ms"], found["p99_ms"], each)

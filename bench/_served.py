@@ -116,8 +116,8 @@ class Server:
 
     def workers(self) -> list[int]:
         """The process ids of those that answer."""
-        family = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in family if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
 
 
 @contextmanager
