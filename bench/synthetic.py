@@ -288,6 +288,7 @@ def _remember(storage: Storage) -> None:
         newest.warehouse,
         newest.schema_name,
         newest.dataset_name,
+        newest.warehouse_type,
         newest.run_id,
         sa.literal("full"),
         newest.reason,
@@ -296,8 +297,8 @@ def _remember(storage: Storage) -> None:
         newest.bytes_scanned,
     ).where(newest.place == 1)
     columns = (
-        "warehouse schema_name table_name last_run_id decision decision_reason decided_at last_profiled_at "
-        "last_verified_at last_changed_at row_count bytes_scanned"
+        "warehouse schema_name table_name warehouse_type last_run_id decision decision_reason decided_at "
+        "last_profiled_at last_verified_at last_changed_at row_count bytes_scanned"
     ).split()
     with storage.begin() as session:
         session.execute(sa.delete(TableState).where(TableState.warehouse.in_([f"{ENVIRONMENT}-{t}" for t in TYPES])))

@@ -191,8 +191,10 @@ def add_state(session: Session, table: str = "orders", *, run: Run | None = None
             "last_run_id": run.run_id,
             "row_count": run.row_count,
         }
-    state = TableState(table_name=table, **{**defaults, **more})
-    session.add(state)
+    # A run has made an empty one.
+    session.flush()
+    state = session.merge(TableState(table_name=table, **{**defaults, **more}))
+    session.flush()
     return state
 
 

@@ -7,6 +7,7 @@ that turns writer half-way fails at once when another wrote in between, whatever
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, TimeoutError
 
 from profilemesh.errors import StorageError
 
@@ -58,7 +59,7 @@ def make_engine(url: str | URL) -> Engine:
     else:
         wanted = {"application_name": "profilemesh", "connect_timeout": CONNECT_SECONDS}
         given = {name: value for name, value in wanted.items() if name not in parsed.query}
-        engine = sa.create_engine(parsed, pool_pre_ping=True, connect_args=given)
+        engine = sa.create_engine(parsed, connect_args=given)
     configure_engine(engine)
     return engine
 
@@ -68,9 +69,18 @@ def configure_engine(engine: Engine) -> None:
 
     Transactions read unless begun with the execution options `FOR_WRITING`.
     """
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "checkout", _refuse_closed)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+
+
+def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
+    """The pool replaces a connection that the server closed while it was idle. A server that has said something to a
+    client that asked nothing has closed it, or is about to; to look costs no round trip."""
+    if connection.closed or select.select([connection], [], [], 0)[0]:
+        raise DisconnectionError("the server closed the connection")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:

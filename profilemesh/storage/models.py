@@ -104,6 +104,16 @@ class Count(sa.TypeDecorator[int]):
 
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
+DRIFT_EVENTS = ("DataDriftDetected", "SchemaChangeDetected")
+
+
+def _shared(default: str, length: int | None = None) -> Mapped[str]:
+    """A column that an older writer on the same database does not know, or leaves NULL: it gets the default."""
+    of_database = sa.text(f"'{default}'")
+    return mapped_column(
+        CleanText(length), default=default, server_default=of_database, sqlite_on_conflict_not_null="REPLACE"
+    )
+
 
 class Base(DeclarativeBase):
     """The metadata that the engine and the web app share."""
@@ -116,10 +126,10 @@ class Run(Base):
 
     run_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
     dataset_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
-    schema_name: Mapped[str] = mapped_column(CleanText, default="")
-    warehouse: Mapped[str] = mapped_column(CleanText, default="unknown")
-    warehouse_type: Mapped[str] = mapped_column(CleanText(50), default="unknown")
-    environment: Mapped[str] = mapped_column(CleanText, default="development")
+    schema_name: Mapped[str] = _shared("")
+    warehouse: Mapped[str] = _shared("unknown")
+    warehouse_type: Mapped[str] = _shared("unknown", 50)
+    environment: Mapped[str] = _shared("development")
     status: Mapped[str] = mapped_column(CleanText(20))
     profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -140,12 +150,15 @@ class Run(Base):
     plan_id: Mapped[str | None] = mapped_column(CleanText(36))
     error: Mapped[str | None] = mapped_column(CleanText)
     error_trace: Mapped[str | None] = mapped_column(CleanText)
-    has_drift: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+    has_drift: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
 
     __table_args__ = (
         sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name"),
         sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at", "run_id"),
-        sa.Index("ix_profilemesh_runs_status", "status", "profiled_at"),
+        sa.Index("ix_profilemesh_runs_status", "status", "profiled_at", "run_id", "dataset_name"),
+        sa.Index("ix_profilemesh_runs_dataset", "dataset_name", "profiled_at", "run_id"),
+        sa.Index("ix_profilemesh_runs_warehouse", "warehouse", "profiled_at", "run_id", "dataset_name"),
+        sa.Index("ix_profilemesh_runs_schema", "schema_name", "profiled_at", "run_id", "dataset_name"),
     )
 
 
@@ -157,7 +170,7 @@ class Result(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     run_id: Mapped[str] = mapped_column(CleanText(36))
     dataset_name: Mapped[str] = mapped_column(CleanText)
-    schema_name: Mapped[str] = mapped_column(CleanText, default="")
+    schema_name: Mapped[str] = _shared("")
     column_name: Mapped[str] = mapped_column(CleanText)
     column_type: Mapped[str | None] = mapped_column(CleanText)
     metric_name: Mapped[str] = mapped_column(CleanText(100))
@@ -165,7 +178,15 @@ class Result(Base):
     metric_number: Mapped[float | None] = mapped_column(Number)
     profiled_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (sa.Index("ix_profilemesh_results_run", "run_id", "dataset_name"),)
+    __table_args__ = (sa.Index("ix_profilemesh_results_run", "run_id", "dataset_name", "metric_name", "column_name"),)
+
+
+IS_DRIFT = sa.text("event_type IN ('DataDriftDetected', 'SchemaChangeDetected')")
+
+
+def _drift_index(name: str, *columns: str) -> sa.Index:
+    """Of drift alone, which most events are not."""
+    return sa.Index(f"ix_profilemesh_drift_{name}", *columns, postgresql_where=IS_DRIFT, sqlite_where=IS_DRIFT)
 
 
 class Event(Base):
@@ -176,8 +197,8 @@ class Event(Base):
     event_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
     event_type: Mapped[str] = mapped_column(CleanText(100))
     run_id: Mapped[str | None] = mapped_column(CleanText(36))
-    warehouse: Mapped[str] = mapped_column(CleanText, default="unknown")
-    schema_name: Mapped[str] = mapped_column(CleanText, default="")
+    warehouse: Mapped[str] = _shared("unknown")
+    schema_name: Mapped[str] = _shared("")
     table_name: Mapped[str | None] = mapped_column(CleanText)
     column_name: Mapped[str | None] = mapped_column(CleanText)
     metric_name: Mapped[str | None] = mapped_column(CleanText(100))
@@ -194,6 +215,9 @@ class Event(Base):
         sa.Index("ix_profilemesh_events_newest", "event_type", "timestamp", "event_id"),
         sa.Index("ix_profilemesh_events_table", "warehouse", "schema_name", "table_name", "timestamp"),
         sa.Index("ix_profilemesh_events_run", "run_id"),
+        _drift_index("newest", "timestamp", "event_id"),
+        _drift_index("table", "table_name", "timestamp", "event_id"),
+        _drift_index("warehouse", "warehouse", "timestamp", "event_id"),
     )
 
 
@@ -205,6 +229,8 @@ class TableState(Base):
     far an equal token proves the stored profile true. `first_profiled_at` starts afresh when a table is back that was
     gone. `decision_id` is the table's newest row of the decision log. `claimed_by` names the process that scans the
     table until `claimed_until`. Steering by hand: `paused_at`, and `cancel_requested_at` while a scan is asked to stop.
+
+    Every table that has a run has a state, which the database itself sees to; `warehouse_type` is that of a last run.
     """
 
     __tablename__ = "profilemesh_table_state"
@@ -212,6 +238,7 @@ class TableState(Base):
     warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True, default="unknown")
     schema_name: Mapped[str] = mapped_column(CleanText, primary_key=True, default="")
     table_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    warehouse_type: Mapped[str | None] = mapped_column(CleanText(50))
     last_run_id: Mapped[str | None] = mapped_column(CleanText(36))
     snapshot_id: Mapped[str | None] = mapped_column(CleanText(255))
     change_token: Mapped[str | None] = mapped_column(CleanText)
@@ -248,6 +275,7 @@ class TableState(Base):
     __table_args__ = (
         sa.Index("ix_profilemesh_table_state_claim", "claimed_by"),
         sa.Index("ix_profilemesh_table_state_decision", "decision_id"),
+        sa.Index("ix_profilemesh_table_state_name", "table_name", "schema_name", "warehouse"),
     )
 
 
@@ -317,6 +345,43 @@ class Saving(Base):
     bytes_estimated: Mapped[int] = mapped_column(Count, default=0)
     rows_read: Mapped[int] = mapped_column(Count, default=0)
     bytes_read: Mapped[int] = mapped_column(Count, default=0)
+
+
+class RunCount(Base):
+    """How many runs began in one UTC hour or day, and what they read, by what lists and charts are filtered by.
+
+    Triggers of the database keep it, so that it is right whoever writes runs. On PostgreSQL each transaction adds rows
+    of its own, told apart by `part`, so that writers never wait for each other; they are folded into those of part 0
+    from time to time. `rows_counted` runs know their table's rows, `rows_sum` in all.
+    """
+
+    __tablename__ = "profilemesh_run_counts"
+
+    span: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    warehouse_type: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    environment: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    status: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    scope: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    part: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    runs: Mapped[int] = mapped_column(sa.BigInteger)
+    rows_scanned: Mapped[float] = mapped_column(sa.Double)
+    rows_sum: Mapped[float] = mapped_column(sa.Double)
+    rows_counted: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class DriftCount(Base):
+    """How many drift events fell into one UTC hour or day, by warehouse and severity; kept as `RunCount` is."""
+
+    __tablename__ = "profilemesh_drift_counts"
+
+    span: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    severity: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    part: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    events: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class Lease(Base):

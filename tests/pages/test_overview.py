@@ -40,7 +40,7 @@ def test_tiles_count_the_period_and_the_change_against_the_one_before(client: Fl
     assert tile(page, "Failed") == "1+1"
     assert tile(page, "Drift found") == "1+1"
     assert tile(page, "Rows read") == "60k+200%"
-    assert tile(page, "Tables profiled") == "1±0"
+    assert tile(page, "Tables profiled") == "1±0·2known"
 
 
 def test_rows_spared_are_counted_by_day(client: FlaskClient, session: Session) -> None:

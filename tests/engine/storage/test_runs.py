@@ -124,6 +124,7 @@ def test_latest_runs_gives_one_per_table_even_where_runs_share_an_id(storage: St
     assert {table: (run.run_id, run.dataset_name) for table, run in latest.items()} == {
         orders: ("r1", "orders"),
         items: ("r1", "items"),
+        TableRef("other", "main", "items"): ("r2", "items"),
     }
 
 
@@ -145,7 +146,7 @@ def test_forgotten_values_take_the_summaries_of_partitions_and_their_manifest(st
     part = KeptManifest("frame", {"p": KeptPart("t", "p", NOW, 1, "r1")}, "r1").to_json()
     with storage.begin() as session:
         for run_id, table in (("r1", orders), ("r2", items)):
-            session.execute(sa.insert(TableState), [states.key_of(table) | {"manifest": part, "change_token": "t"}])
+            session.merge(TableState(**states.key_of(table), manifest=part, change_token="t"))
             for key in ("", "p"):
                 summaries.save(session, run_id, key, NOW, b"values")
         runs.forget_values(session, orders, ["email"], ["min"])

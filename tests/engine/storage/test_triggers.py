@@ -1,0 +1,214 @@
+"""What the database keeps right by itself, held against the rows themselves."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from profilemesh.storage import Storage
+from profilemesh.storage.models import DriftCount, Event, Result, Run, RunCount, TableState
+from profilemesh.storage.triggers import recount
+
+NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+OLD_RUN = (
+    "INSERT INTO profilemesh_runs (run_id, dataset_name, schema_name, profiled_at, environment, status, row_count) "
+    "VALUES ('run_1a2b', 'orders', NULL, '2026-03-10 11:59:59', 'production', 'completed', 12)"
+)
+OLD_EVENT = (
+    "INSERT INTO profilemesh_events (event_id, event_type, run_id, table_name, drift_severity, timestamp) "
+    "VALUES ('e1', 'DataDriftDetected', 'r1', 'orders', NULL, '2026-03-10 11:59:59')"
+)
+# SQLite has one writer at a time, which adds to the rows that stand.
+ON_POSTGRES = pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)
+Sums = dict[tuple[Any, ...], tuple[float, ...]]
+
+
+def a_run(dice: random.Random, **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": str(uuid.UUID(int=dice.getrandbits(128))),
+        "dataset_name": dice.choice(["orders", "items"]),
+        "schema_name": "main",
+        "warehouse": dice.choice(["shop", "lake"]),
+        "warehouse_type": dice.choice(["duckdb", "postgres"]),
+        "environment": dice.choice(["production", "test"]),
+        "status": dice.choice(["running", "success", "failed"]),
+        "scope": dice.choice([None, "full", "merged"]),
+        "profiled_at": NOW - timedelta(minutes=dice.randrange(4000)),
+        "row_count": dice.choice([None, 0, 7, 10**12]),
+        "rows_scanned": dice.choice([None, 5]),
+    } | more
+
+
+def an_event(dice: random.Random) -> dict[str, Any]:
+    return {
+        "event_id": str(uuid.UUID(int=dice.getrandbits(128))),
+        "event_type": dice.choice(["DataDriftDetected", "SchemaChangeDetected", "ProfilingStarted"]),
+        "warehouse": dice.choice(["shop", "lake"]),
+        "schema_name": "main",
+        "table_name": "orders",
+        "drift_severity": dice.choice([None, "low", "HIGH", "medium", "severe"]),
+        "timestamp": NOW - timedelta(minutes=dice.randrange(4000)),
+    }
+
+
+def slots(at: datetime) -> list[tuple[str, datetime]]:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return [("hour", hour), ("day", hour.replace(hour=0))]
+
+
+def runs_by_hand(session: Session) -> Sums:
+    found: Sums = defaultdict(lambda: (0.0,) * 4)
+    for run in session.scalars(sa.select(Run)):
+        more = (1, run.rows_scanned or 0, run.row_count or 0, run.row_count is not None)
+        for slot in slots(run.profiled_at):
+            key = (*slot, run.warehouse, run.warehouse_type, run.environment, run.status, run.scope or "")
+            found[key] = tuple(float(a + b) for a, b in zip(found[key], more, strict=True))
+    return dict(found)
+
+
+def runs_as_counted(session: Session) -> Sums:
+    c = RunCount
+    key = (c.span, c.at, c.warehouse, c.warehouse_type, c.environment, c.status, c.scope)
+    sums = map(sa.func.sum, (c.runs, c.rows_scanned, c.rows_sum, c.rows_counted))
+    rows = session.execute(sa.select(*key, *sums).group_by(*key)).all()
+    return {tuple(row[:7]): tuple(map(float, row[7:])) for row in rows if any(row[7:])}
+
+
+def drift_by_hand(session: Session) -> Sums:
+    found: Sums = defaultdict(lambda: (0.0,))
+    for event in session.scalars(sa.select(Event).where(Event.event_type != "ProfilingStarted")):
+        severity = {"HIGH": "high", "medium": "medium"}.get(event.drift_severity or "", "low")
+        for slot in slots(event.timestamp):
+            found[(*slot, event.warehouse, severity)] = (found[(*slot, event.warehouse, severity)][0] + 1,)
+    return dict(found)
+
+
+def drift_as_counted(session: Session) -> Sums:
+    key = (DriftCount.span, DriftCount.at, DriftCount.warehouse, DriftCount.severity)
+    rows = session.execute(sa.select(*key, sa.func.sum(DriftCount.events)).group_by(*key)).all()
+    return {tuple(row[:4]): (float(row[4]),) for row in rows if row[4]}
+
+
+def assert_counted(storage: Storage) -> None:
+    with storage.read() as session:
+        assert runs_as_counted(session) == runs_by_hand(session)
+        assert drift_as_counted(session) == drift_by_hand(session)
+
+
+def change(session: Session, dice: random.Random) -> None:
+    ids = list(session.scalars(sa.select(Run.run_id).order_by(Run.run_id)))
+    some = Run.run_id.in_(dice.sample(ids, min(len(ids), dice.randrange(1, 4))))
+    step = dice.randrange(7)
+    if step < 2 or not ids:
+        session.execute(sa.insert(Run), [a_run(dice) for _ in range(dice.randrange(1, 6))])
+    elif step == 2:
+        session.execute(sa.insert(Event), [an_event(dice) for _ in range(dice.randrange(1, 6))])
+    elif step == 3:
+        session.execute(sa.update(Run).where(some).values(status="success", scope="full", row_count=9))
+    elif step == 4:
+        moved = NOW - timedelta(days=dice.randrange(3))
+        session.execute(sa.update(Run).where(some).values(profiled_at=moved, warehouse="shop", has_drift=True))
+    elif step == 5:
+        session.execute(sa.delete(Run).where(some))
+    else:
+        session.execute(sa.delete(Event).where(Event.drift_severity == dice.choice(["low", "HIGH"])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_are_the_rows_whatever_is_done_to_them(storage: Storage, seed: int) -> None:
+    dice = random.Random(seed)
+    for _ in range(25):
+        with storage.begin() as session:
+            for _ in range(dice.randrange(1, 4)):
+                change(session, dice)
+        assert_counted(storage)
+
+
+def test_what_is_taken_back_was_never_counted(storage: Storage) -> None:
+    with pytest.raises(ZeroDivisionError), storage.begin() as session:
+        session.execute(sa.insert(Run), [a_run(random.Random(1))])
+        raise ZeroDivisionError
+    assert_counted(storage)
+
+
+def test_counting_anew_changes_nothing(storage: Storage) -> None:
+    dice = random.Random(5)
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), [a_run(dice) for _ in range(50)])
+        session.execute(sa.insert(Event), [an_event(dice) for _ in range(50)])
+    with storage.begin() as session:
+        recount(session.connection())
+    assert_counted(storage)
+
+
+@ON_POSTGRES
+def test_counts_stay_few_and_right_when_they_are_folded(storage: Storage) -> None:
+    dice = random.Random(7)
+    for _ in range(20):
+        with storage.begin() as session:
+            session.execute(sa.insert(Run), [a_run(dice, profiled_at=NOW) for _ in range(10)])
+    with storage.begin() as session:
+        session.execute(sa.select(sa.func.profilemesh_fold()))
+    with storage.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).where(RunCount.part > 0)) == 0
+    assert_counted(storage)
+
+
+@ON_POSTGRES
+def test_two_writers_of_one_hour_do_not_wait_for_each_other(storage: Storage) -> None:
+    dice, same = random.Random(9), {"profiled_at": NOW, "dataset_name": "orders", "warehouse_type": "duckdb"}
+    known = [a_run(dice, warehouse=warehouse, **same) for warehouse in ("shop", "lake")]
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), known)
+    with storage.begin() as first, storage.begin() as second:
+        second.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
+        for session in (first, second):
+            session.execute(sa.insert(Run), [a_run(dice, **same) for _ in range(20)])
+    assert_counted(storage)
+
+
+def test_an_older_writer_needs_to_know_nothing_of_the_new_columns(storage: Storage) -> None:
+    with storage.begin() as session:
+        session.execute(sa.text(OLD_RUN))
+        session.execute(
+            sa.text(
+                "INSERT INTO profilemesh_results (run_id, dataset_name, schema_name, column_name, metric_name, "
+                "metric_value, profiled_at) VALUES ('run_1a2b', 'orders', NULL, 'id', 'count', '12', '2026-03-10')"
+            )
+        )
+    with storage.read() as session:
+        run = session.scalars(sa.select(Run)).one()
+        assert (run.schema_name, run.warehouse, run.warehouse_type, run.has_drift) == ("", "unknown", "unknown", False)
+        assert session.scalars(sa.select(Result.schema_name)).one() == ""
+    assert_counted(storage)
+
+
+def test_every_table_with_a_run_has_a_state(storage: Storage) -> None:
+    run = a_run(random.Random(1), dataset_name="orders", warehouse="shop", warehouse_type="duckdb")
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), [run, run | {"run_id": "r2"}])
+        session.execute(sa.insert(Run), [run | {"run_id": "r3", "warehouse_type": "postgres"}])
+    with storage.read() as session:
+        state = session.scalars(sa.select(TableState)).one()
+        assert (state.warehouse, state.schema_name, state.table_name) == ("shop", "main", "orders")
+        assert state.warehouse_type == "postgres"
+
+
+def test_drift_of_an_older_writer_belongs_to_its_run(storage: Storage) -> None:
+    run = a_run(random.Random(1), run_id="r1", dataset_name="orders", warehouse="shop")
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), [run, run | {"run_id": "r2"}])
+        session.execute(sa.text(OLD_EVENT))
+    with storage.read() as session:
+        event = session.scalars(sa.select(Event)).one()
+        assert (event.warehouse, event.schema_name) == ("shop", "main")
+        drifted = session.execute(sa.select(Run.run_id, Run.has_drift).order_by(Run.run_id)).all()
+        assert [tuple(row) for row in drifted] == [("r1", True), ("r2", False)]
+    assert_counted(storage)
