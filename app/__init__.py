@@ -8,11 +8,19 @@ from typing import Any
 
 from flask import Flask
 
-from app import api, clients, errors, extensions, formats, links, preview, security, storage
-from app.api import plan as plan_api
-from app.api import root as root_api
-from app.api import runs as runs_api
-from app.api import tables as tables_api
+from app import (
+    api,
+    clients,
+    compression,
+    errors,
+    extensions,
+    formats,
+    links,
+    preview,
+    remembered,
+    security,
+    storage,
+)
 from app.pages import plan, runs, tables
 from app.settings import read_settings, storage_url
 
@@ -32,12 +40,12 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     links.init_app(app)
     clients.init_app(app)
     preview.init_app(app)
+    compression.init_app(app)
     extensions.init_app(app)
     security.init_app(app)
-    api.init_app(app)
     storage.init_app(app)
-    for blueprint in (root_api.blueprint, runs_api.blueprint, tables_api.blueprint, plan_api.blueprint):
-        extensions.api.register_blueprint(blueprint)
+    remembered.init_app(app)
+    api.init_app(app)
     for pages in (plan.pages, runs.pages, tables.pages):
         app.register_blueprint(pages)
     errors.init_app(app)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from flask import Response, request
 
+from app.queries.lists import Part
+
 
 def send(content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(content), content_type="application/json", headers=headers)
+
+
+def part_headers(part: Part, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """X-Total-Count, X-Next-Cursor, and Link to the parts around this one, by cursor where this one is."""
+    headers = {"X-Total-Count": str(part.total)} | ({"X-Next-Cursor": part.next} if part.next else {})
+    if not wanted["cursor"]:
+        return headers | page_headers(part.total, wanted["limit"], wanted["offset"])
+    links = [f'<{_moved_to("")}>; rel="first"'] + ([f'<{_moved_to(part.next)}>; rel="next"'] if part.next else [])
+    return headers | {"Link": ", ".join(links)}
 
 
 def page_headers(total: int, limit: int, offset: int) -> dict[str, str]:
@@ -25,6 +37,7 @@ def page_headers(total: int, limit: int, offset: int) -> dict[str, str]:
     return {"X-Total-Count": str(total), "Link": ", ".join(links)}
 
 
-def _moved_to(offset: int) -> str:
-    pairs = [(key, value) for key, value in request.args.items(multi=True) if key != "offset"]
-    return f"{request.base_url}?{urlencode([*pairs, ('offset', offset)])}"
+def _moved_to(place: int | str) -> str:
+    name = "offset" if isinstance(place, int) else "cursor"
+    pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in ("offset", "cursor")]
+    return f"{request.base_url}?{urlencode([*pairs, (name, place)])}"

@@ -11,12 +11,11 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from app import create_app
+from app.extensions import THREADS
 from app.settings import read_settings
 from profilemesh.cli import config_option
 from profilemesh.errors import ProfileMeshError
 
-# No more than the storage's pool has connections: who comes later waits here, and not there for a failure.
-THREADS = 12
 # For the requests that are being answered, and then for the tick in hand to give back its tables.
 STOP_SECONDS = 30
 
@@ -54,6 +53,7 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         port=at,
         interface=Interfaces.WSGI,
         workers=workers,
+        # No more than there are connections: who comes later waits here, and not there for a failure.
         blocking_threads=THREADS,
         websockets=False,
         workers_kill_timeout=STOP_SECONDS,

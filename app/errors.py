@@ -95,7 +95,7 @@ def _wants_json() -> bool:
     path: str = request.path
     if path in ("/", "/openapi.json"):
         return not prefers_html()
-    return path == "/api" or path.startswith("/api/")
+    return path == "/api" or path.startswith(("/api/", "/health/"))
 
 
 def prefers_html() -> bool:

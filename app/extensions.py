@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, has_request_context, request
 from flask_cors import CORS
 from flask_smorest import Api
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from app.schemas.problems import ProblemSchema
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.models import Base
 
-EXPOSED = ["X-Total-Count", "Link", "ETag", "Content-Disposition", "Retry-After"]
+EXPOSED = ["X-Total-Count", "X-Next-Cursor", "Link", "ETag", "Content-Disposition", "Retry-After"]
 OPENAPI = {
     "OPENAPI_VERSION": "3.1.0",
     "OPENAPI_URL_PREFIX": "/",
@@ -43,14 +45,32 @@ class ProblemApi(Api):
         """The app-wide handler would answer a page's 404 with JSON."""
 
 
+class WebSession(Session):
+    """Who only asks needs no transaction of PostgreSQL's, which costs two round trips. SQLite's is one view of all."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        bind: Engine | Connection = super().get_bind(*args, **kwargs)
+        asks = has_request_context() and request.method in ("GET", "HEAD")
+        if asks and isinstance(bind, Engine) and bind.dialect.name == "postgresql":
+            return db.asking(bind)
+        return bind
+
+
 class Storage(SQLAlchemy):
     """Flask-SQLAlchemy over the engine's own tables, connected as the engine connects."""
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
-        return make_engine(options["url"])
+        return make_engine(options["url"], pool_size=THREADS)
+
+    @lru_cache(maxsize=8)  # noqa: B019 - there is one of these
+    def asking(self, engine: Engine) -> Engine:
+        """The same connections, without transactions."""
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-db = Storage(metadata=Base.metadata)
+# As many threads answer in one process, and each has a connection of its own.
+THREADS = 12
+db = Storage(metadata=Base.metadata, session_options={"class_": WebSession})
 api = ProblemApi()
 csrf = CSRFProtect()
 cors = CORS()
@@ -64,7 +84,7 @@ def init_app(app: Flask) -> None:
     db.init_app(app)
     api.init_app(app)
     csrf.init_app(app)
-    cors.init_app(app, resources={r"/(api(/.*)?|openapi\.json)?": cors_options(app.config["CORS_ORIGINS"])})
+    cors.init_app(app, resources={r"/(api(/.*)?|health/.*|openapi\.json)?": cors_options(app.config["CORS_ORIGINS"])})
     app.after_request(vary_by_origin)
     htmx.init_app(app)
 
@@ -75,6 +95,6 @@ def cors_options(origins: list[str]) -> dict[str, Any]:
 
 def vary_by_origin(response: Response) -> Response:
     """Flask-CORS leaves this out where a single origin is allowed, but then too the answer depends on who asks."""
-    if request.path == "/" or request.path.startswith("/api"):
+    if request.path == "/" or request.path.startswith(("/api", "/health")):
         response.vary.add("Origin")
     return response

@@ -10,7 +10,14 @@ from app.extensions import db
 from profilemesh.storage.engine import storage_trouble
 from profilemesh.storage.schema import require_current
 
-UNGUARDED = ("static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui", "api-docs.openapi_redoc")
+UNGUARDED = (
+    "static",
+    "Health.Live",
+    "Health.Ready",
+    "api-docs.openapi_json",
+    "api-docs.openapi_swagger_ui",
+    "api-docs.openapi_redoc",
+)
 
 
 def init_app(app: Flask) -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from flask import Flask, redirect, request
 from werkzeug import Response
 
+from app.api import dashboard, drift, exports, health, plan, root, runs, search, tables
+from app.extensions import api
+
+# In the order in which the documentation lists them.
+NOUNS = (root, dashboard, runs, drift, tables, search, exports, plan, health)
+
 
 def init_app(app: Flask) -> None:
     app.before_request(drop_slash)
+    for noun in NOUNS:
+        api.register_blueprint(noun.blueprint)
 
 
 def drop_slash() -> Response | None:

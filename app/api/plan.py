@@ -14,8 +14,8 @@ from flask_smorest import Blueprint, abort
 
 from app import words
 from app.answers import page_headers, send
+from app.api.described import paging, problem
 from app.clients import is_local, require_local
-from app.errors import PROBLEM
 from app.extensions import csrf, db
 from app.hand import run_planned
 from app.preview import Preview, looker
@@ -30,7 +30,6 @@ from app.schemas.decisions import (
     TickFilter,
     TickSchema,
 )
-from app.schemas.problems import ProblemSchema
 from profilemesh.errors import ProfileMeshError
 from profilemesh.planning import Action, Decision
 from profilemesh.storage import ticks
@@ -39,23 +38,15 @@ from profilemesh.storage.models import LoggedDecision, Tick
 blueprint = Blueprint("Plan", __name__, url_prefix="/api", description="What is read and why, before and after.")
 # Only JSON is taken, which no page of another site can send unasked.
 csrf.exempt(blueprint)
-PAGING = {
-    "X-Total-Count": {"description": "Decisions beyond this page too.", "schema": {"type": "integer"}},
-    "Link": {"description": "first, prev, next and last page.", "schema": {"type": "string"}},
-}
+PAGING = {name: told for name, told in paging("decisions").items() if name != "X-Next-Cursor"}
 NO_PLAN = "No plan can be made: the configuration or the storage cannot be used"
-
-
-def problem(status: int, description: str) -> Any:
-    """Documents an error that the view answers with."""
-    return blueprint.alt_response(status, schema=ProblemSchema, content_type=PROBLEM, description=description)
 
 
 @blueprint.route("/plan")
 class ThePlan(MethodView):
     @blueprint.arguments(PlanFilter, location="query")
     @blueprint.response(200, PlanSchema, headers=PAGING)
-    @problem(503, NO_PLAN)
+    @problem(blueprint, 503, NO_PLAN)
     def get(self, wanted: dict[str, Any]) -> Response:
         """Tell what the next tick would do, and why
 
@@ -88,11 +79,11 @@ class RunThePlan(MethodView):
 
     @blueprint.arguments(RunRequest)
     @blueprint.response(202, StartedSchema)
-    @problem(400, "The body is not JSON")
-    @problem(403, "The client is not on the server's machine: there is no sign-in yet")
-    @problem(409, "The same was asked for and is going on")
-    @problem(415, "The content type is not application/json")
-    @problem(503, f"{NO_PLAN}; or this server only shows")
+    @problem(blueprint, 400, "The body is not JSON")
+    @problem(blueprint, 403, "The client is not on the server's machine: there is no sign-in yet")
+    @problem(blueprint, 409, "The same was asked for and is going on")
+    @problem(blueprint, 415, "The content type is not application/json")
+    @problem(blueprint, 503, f"{NO_PLAN}; or this server only shows")
     def post(self, wanted: dict[str, Any]) -> Response:
         """Begin a tick now, for all tables or those that `table` names
 

@@ -1,47 +1,46 @@
-"""GET /api/runs and GET /api/runs/{run_id}."""
+"""GET /api/runs, GET /api/runs/{run_id} and GET /api/runs/{run_id}/compare/{other}."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint, abort
 
-from app.answers import page_headers, send
-from app.errors import PROBLEM
+from app.answers import part_headers, send
+from app.api.described import paging, problem, shown
 from app.extensions import db
-from app.queries import profiles, runs
-from app.schemas.problems import ProblemSchema
+from app.queries import compare, profiles, runs
+from app.queries.compare import Change, ColumnChange, Comparison
+from app.remembered import remembered, this_minute
+from app.schemas.compare import CompareSchema
 from app.schemas.runs import RunChoice, RunDetailSchema, RunListFilter, RunSchema
 from profilemesh.storage.models import Run
 
 blueprint = Blueprint("Runs", __name__, url_prefix="/api", description="What was profiled, when, and what came of it.")
-PAGING = {
-    "X-Total-Count": {"description": "Runs beyond this page too.", "schema": {"type": "integer"}},
-    "Link": {"description": "first, prev, next and last page.", "schema": {"type": "string"}},
-}
 
 
 @blueprint.route("/runs")
 class Runs(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
     @blueprint.arguments(RunListFilter, location="query")
-    @blueprint.response(200, RunSchema(many=True), headers=PAGING)
+    @shown(blueprint, RunSchema(many=True), headers=paging("runs"))
     def get(self, wanted: dict[str, Any]) -> Response:
         """List runs, newest first"""
         refuse_unknown_status(wanted["status"])
-        now = datetime.now(UTC)
-        count = db.session.scalar(runs.total(wanted, now)) or 0
-        rows = db.session.execute(runs.listing(wanted, now).limit(wanted["limit"]).offset(wanted["offset"])).all()
-        return send([run_json(row) for row in rows], page_headers(count, wanted["limit"], wanted["offset"]))
+        part = runs.Runs(db.session(), wanted, this_minute()).part()
+        return send([run_json(row) for row in part.rows], part_headers(part, wanted))
 
 
 @blueprint.route("/runs/<string:run_id>")
 class OneRun(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
     @blueprint.arguments(RunChoice, location="query")
-    @blueprint.response(200, RunDetailSchema)
-    @blueprint.alt_response(404, schema=ProblemSchema, content_type=PROBLEM, description="There is no such run")
+    @shown(blueprint, RunDetailSchema, missing="There is no such run")
     def get(self, wanted: dict[str, Any], run_id: str) -> Response:
         """Show one run with the profile of every column
 
@@ -53,32 +52,41 @@ class OneRun(MethodView):
         return send(detail_json(found))
 
 
+@blueprint.route("/runs/<string:run_id>/compare/<string:other>")
+class Compare(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
+    @blueprint.arguments(RunChoice, location="query")
+    @shown(blueprint, CompareSchema, missing="There is no such run")
+    @problem(blueprint, 422, "The two are not runs of one table, or a parameter is wrong")
+    def get(self, wanted: dict[str, Any], run_id: str, other: str) -> Response:
+        """Put two runs of one table side by side
+
+        Changes are told from `run_id` to `other`. `table` and `schema` choose within runs that cover several tables.
+        """
+        session = db.session()
+        for each in (run_id, other):
+            if "\0" in each or not runs.find_run(session, each):
+                abort(404, message=f"Run {each} not found")
+        before, after = compare.same_table(session, run_id, other, wanted["table"], wanted["schema"])
+        if not before:
+            abort(422, message=f"Runs {run_id} and {other} have no table in common.")
+        return send(comparison_json(compare.compare(session, before[0], after[0])))
+
+
 def refuse_unknown_status(status: str | None) -> None:
     if not runs.is_status(db.session(), status):
-        known = ", ".join(runs.KNOWN_STATUSES)
-        abort(422, messages={"query": {"status": [f"No run has this status. Known are {known}."]}})
+        abort(422, messages={"query": {"status": [f"Must be one of {', '.join(runs.KNOWN_STATUSES)}, or stored."]}})
+
+
+LISTED = tuple(column.key for column in runs.LISTED)
 
 
 def run_json(row: Any) -> dict[str, Any]:
-    """A row of `runs.listing` as RunSchema has it; marshmallow would take longer than the query."""
-    return {
-        "run_id": row.run_id,
-        "dataset_name": row.dataset_name,
-        "schema_name": row.schema_name or None,
-        "warehouse": row.warehouse,
-        "warehouse_type": row.warehouse_type,
-        "profiled_at": row.profiled_at,
-        "environment": row.environment,
-        "status": row.status,
-        "row_count": row.row_count,
-        "column_count": row.column_count,
-        "rows_scanned": row.rows_scanned,
-        "duration_seconds": row.duration_seconds,
-        "scope": row.scope,
-        "action": row.action,
-        "reason": row.reason,
-        "has_drift": bool(row.has_drift),
-    }
+    """A row of a list of runs as RunSchema has it; marshmallow would take longer than the query."""
+    told = dict(zip(LISTED, row, strict=False))
+    told["schema_name"] = told["schema_name"] or None
+    return told
 
 
 def detail_json(found: list[Run]) -> dict[str, Any]:
@@ -93,16 +101,11 @@ def detail_json(found: list[Run]) -> dict[str, Any]:
         "profiled_at": run.profiled_at,
         "environment": run.environment,
         "status": run.status,
-        "row_count": run.row_count if run.row_count is not None else counted(columns),
+        "row_count": run.row_count if run.row_count is not None else profiles.counted(columns),
         "column_count": run.column_count if run.column_count is not None else len(columns) or None,
         "columns": [column_json(column) for column in columns],
         "metadata": metadata_json(run, [other.dataset_name for other in found]),
     }
-
-
-def counted(columns: list[profiles.ColumnProfile]) -> int | None:
-    """The table's rows as its columns' metrics tell them, where an old run does not."""
-    return max((rows for column in columns if (rows := column.whole("count")) is not None), default=None)
 
 
 def column_json(column: profiles.ColumnProfile) -> dict[str, Any]:
@@ -142,3 +145,31 @@ def metadata_json(run: Run, tables: list[str]) -> dict[str, Any]:
         "has_drift": bool(run.has_drift),
         "tables": tables,
     }
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    run = found.after
+    return {
+        "table_name": run.dataset_name,
+        "schema_name": run.schema_name or None,
+        "warehouse": run.warehouse,
+        "warehouse_type": run.warehouse_type,
+        "run": run_json([getattr(found.before, name) for name in LISTED]),
+        "other": run_json([getattr(run, name) for name in LISTED]),
+        "row_count": change_json(found.rows),
+        "columns": [column_change_json(column) for column in found.columns],
+    }
+
+
+def column_change_json(column: ColumnChange) -> dict[str, Any]:
+    return {
+        "column_name": column.name,
+        "status": column.status,
+        "column_type": column.type_before,
+        "other_type": column.type_after,
+        "metrics": {name: change_json(change) for name, change in column.metrics.items()},
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    return {**asdict(change), "change": change.by, "change_percent": change.percent}

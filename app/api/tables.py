@@ -1,47 +1,192 @@
-"""GET /api/tables/{table}/state."""
+"""GET /api/tables, and what is known of one: its metrics, its columns' history, its state."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
-from flask_smorest import Blueprint, abort
+from flask_smorest import Blueprint
+from werkzeug.exceptions import NotFound
 
-from app.answers import send
+from app.answers import part_headers, send
+from app.api.described import paging, shown
 from app.api.plan import meaning
-from app.errors import PROBLEM
+from app.api.runs import column_json
 from app.extensions import db
 from app.preview import config_or_none
-from app.queries import tables
+from app.queries import profiles, tables
+from app.queries.profiles import ColumnProfile
+from app.queries.warehouses import UNKNOWN
+from app.remembered import remembered, tagged, this_minute
 from app.schemas.decisions import StateSchema
-from app.schemas.problems import ProblemSchema
-from app.schemas.tables import TableChoice
+from app.schemas.tables import (
+    HistoryChoice,
+    HistorySchema,
+    TableChoice,
+    TableListFilter,
+    TableMetricsSchema,
+    TableSchema,
+)
 from app.standing import Standing, standing
 from profilemesh.storage.models import TableState
 from profilemesh.tables import TableRef
 
-blueprint = Blueprint("Tables", __name__, url_prefix="/api/tables", description="What is known of a table.")
+blueprint = Blueprint("Tables", __name__, url_prefix="/api", description="What is known of a table.")
 
 
-@blueprint.route("/<path:table>/state")
-class State(MethodView):
+@blueprint.route("/tables")
+class Tables(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
+    @blueprint.arguments(TableListFilter, location="query")
+    @shown(blueprint, TableSchema(many=True), headers=paging("tables"))
+    def get(self, wanted: dict[str, Any]) -> Response:
+        """List tables with what is remembered of them"""
+        part = tables.Tables(db.session(), wanted, this_minute()).part()
+        return send([table_json(row) for row in part.rows], part_headers(part, wanted))
+
+
+@blueprint.route("/tables/<path:table>/metrics")
+class Metrics(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
     @blueprint.arguments(TableChoice, location="query")
-    @blueprint.response(200, StateSchema)
-    @blueprint.alt_response(404, schema=ProblemSchema, content_type=PROBLEM, description="There is no such table")
+    @shown(blueprint, TableMetricsSchema, missing="There is no such table, or no run of it has succeeded")
+    def get(self, wanted: dict[str, Any], table: str) -> Response:
+        """Show the last profile of a table, and the course of its last 30
+
+        `table` is the bare name. One that stands in several places answers for the most recently profiled; `also_in`
+        lists the others, `schema` and `warehouse` choose among them. Only runs that succeeded count, but for
+        `total_runs`.
+        """
+        found = found_tables(table, wanted)
+        for place in found:
+            good = tables.good_runs(db.session(), place)
+            if good:
+                return send(metrics_json(place, good) | also_in(place, found))
+        raise NotFound(f"Table {table} has no successful run yet")
+
+
+@blueprint.route("/tables/<path:table>/columns/<path:column>/metrics")
+class ColumnHistory(MethodView):
+    decorators = [remembered]  # noqa: RUF012 - as Flask has it
+
+    @blueprint.arguments(HistoryChoice, location="query")
+    @shown(blueprint, HistorySchema, missing="There is no such table, or it has no such column")
+    def get(self, wanted: dict[str, Any], table: str, column: str) -> Response:
+        """Show every value of a column's metrics, run by run
+
+        Of the runs that succeeded, oldest first. `table` is the bare name, as for its metrics.
+        """
+        found, since = found_tables(table, wanted), this_minute() - timedelta(days=wanted["days"])
+        for place in found:
+            good = tables.good_runs(db.session(), place, wanted["limit"], since)[::-1]
+            measured = profiles.history(db.session(), good, column, wanted["metric"])
+            if measured:
+                return send(history_json(place, good, measured) | also_in(place, found))
+        raise NotFound(f"Column {column} of {table} not found in the last {wanted['days']} days")
+
+
+@blueprint.route("/tables/<path:table>/state")
+class State(MethodView):
+    decorators = [tagged]  # noqa: RUF012 - as Flask has it
+
+    @blueprint.arguments(TableChoice, location="query")
+    @shown(blueprint, StateSchema, missing="There is no such table")
     def get(self, wanted: dict[str, Any], table: str) -> Response:
         """Tell what is remembered of a table, and what would make it run
 
         `table` is the bare name. One that stands in several places answers for the most recently profiled; `also_in`
         lists the others, `schema` and `warehouse` choose among them.
         """
-        found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
-        if not found:
-            abort(404, message=f"Table {table} not found")
+        found = found_tables(table, wanted)
         state, now = tables.state_of(db.session(), found[0]), datetime.now(UTC)
-        return send(state_json(found, state, standing(found[0], state, config_or_none(), now)))
+        return send(
+            state_json(found[0], state, standing(found[0], state, config_or_none(), now)) | also_in(found[0], found)
+        )
+
+
+def found_tables(table: str, wanted: Mapping[str, Any]) -> list[TableRef]:
+    """The tables that are meant, the most recently profiled first; 404 where there is none."""
+    found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
+    if not found:
+        raise NotFound(f"Table {table} not found")
+    return found
+
+
+def also_in(table: TableRef, found: Sequence[TableRef]) -> dict[str, Any]:
+    others = [other for other in found if other != table]
+    return {"also_in": [{"warehouse": other.warehouse, "schema_name": other.schema or None} for other in others]}
+
+
+def place_json(table: TableRef) -> dict[str, Any]:
+    return {
+        "table_name": table.name,
+        "schema_name": table.schema or None,
+        "warehouse": table.warehouse,
+        "warehouse_type": tables.type_of(db.session(), table),
+    }
+
+
+def table_json(row: Any) -> dict[str, Any]:
+    return {
+        "table_name": row.table_name,
+        "schema_name": row.schema_name or None,
+        "warehouse": row.warehouse,
+        "warehouse_type": row.warehouse_type or UNKNOWN,
+        "row_count": row.row_count,
+        "column_count": row.column_count,
+        "last_profiled": row.last_profiled_at,
+        "last_verified": row.last_verified_at,
+        "last_status": row.last_status,
+        "staleness_score": row.staleness_score,
+        "is_stale": bool(row.is_stale),
+        "is_failing": bool(row.is_failing),
+        "drift_count": row.drift_count,
+        "decision": row.decision,
+        "reason": row.decision_reason,
+    }
+
+
+def metrics_json(table: TableRef, good: Sequence[Any]) -> dict[str, Any]:
+    """`good` are its successful runs, newest first."""
+    session, last, oldest_first = db.session(), good[0], good[::-1]
+    columns = profiles.profile_of(session, last)
+    nulls = profiles.null_share(profiles.trends(session, oldest_first), len(good))
+    times = [run.profiled_at for run in oldest_first]
+    rows = last.row_count if last.row_count is not None else profiles.counted(columns)
+    return place_json(table) | {
+        "run_id": last.run_id,
+        "last_profiled": last.profiled_at,
+        # The contract has no null here.
+        "row_count": rows or 0,
+        "column_count": len(columns) if last.column_count is None else last.column_count,
+        "total_runs": tables.count_runs(session, table),
+        "drift_count": tables.count_drift(session, table),
+        "row_count_trend": points(times, [run.row_count for run in oldest_first]),
+        "null_percent_trend": points(times, nulls),
+        "columns": [column_json(column) for column in columns],
+    }
+
+
+def points(times: Sequence[datetime], values: Sequence[float | None]) -> list[dict[str, Any]]:
+    """Without those that are unknown."""
+    return [{"timestamp": at, "value": value} for at, value in zip(times, values, strict=True) if value is not None]
+
+
+def history_json(table: TableRef, good: Sequence[Any], measured: Mapping[str, ColumnProfile]) -> dict[str, Any]:
+    metrics: dict[str, list[dict[str, Any]]] = {}
+    for run in good:
+        profile = measured.get(run.run_id)
+        for name in profile.values if profile else ():
+            value = profile.shaped(name) if profile else None
+            metrics.setdefault(name, []).append({"timestamp": run.profiled_at, "value": value, "run_id": run.run_id})
+    last = list(measured.values())[-1]
+    return place_json(table) | {"column_name": last.name, "column_type": last.type or None, "metrics": metrics}
 
 
 COPIED = (
@@ -64,8 +209,7 @@ COPIED = (
 )
 
 
-def state_json(found: list[TableRef], state: TableState | None, stands: Standing) -> dict[str, Any]:
-    table, others = found[0], found[1:]
+def state_json(table: TableRef, state: TableState | None, stands: Standing) -> dict[str, Any]:
     reason = state.decision_reason if state else None
     return {name: getattr(state, name, None) for name in COPIED} | {
         "warehouse": table.warehouse,
@@ -80,5 +224,4 @@ def state_json(found: list[TableRef], state: TableState | None, stands: Standing
         "is_being_read": stands.is_being_read,
         "window": stands.window,
         "partitions": [asdict(part) for part in stands.partitions],
-        "also_in": [{"warehouse": other.warehouse, "schema_name": other.schema or None} for other in others],
     }

@@ -13,7 +13,7 @@ from app.charts import Stack, spark, stacked
 from app.extensions import db
 from app.numerals import change, percent
 from app.pages import parse, show
-from app.queries import decisions, overview, runs
+from app.queries import decisions, overview, runs, warehouses
 from app.queries.overview import Activity, Figure, Period
 from app.schemas.overview import RANGES, OverviewFilter
 from app.words import plural
@@ -37,7 +37,7 @@ def index() -> Response:
     session, period = db.session(), Period(now, wanted["days"])
     activity = overview.activity(session, period, wanted)
     newest = overview.newest_runs(session, wanted)
-    meant = decisions.meant(session, wanted["warehouse"]) if wanted["warehouse"] else None
+    meant = warehouses.meant(session, wanted["warehouse"])
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return show(
         "overview/index.html",
@@ -52,7 +52,7 @@ def index() -> Response:
         has_runs=bool(newest) or runs.any_run(session),
         wanted=wanted,
         ranges=RANGES,
-        choices=runs.choices(session, now),
+        choices=runs.choices(session),
         now=now,
     )
 

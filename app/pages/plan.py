@@ -17,6 +17,7 @@ from app.pictures import spared_chart
 from app.preview import looker
 from app.queries import decisions, tables
 from app.queries.pages import Page
+from app.queries.warehouses import meant
 from app.schemas.decisions import ACTIONS, REASONS, PlanPageFilter, ProgressFilter
 from profilemesh.errors import ProfileMeshError
 from profilemesh.storage import steering, ticks
@@ -161,7 +162,7 @@ def _is_awaited(asked: int | None, last: Tick | None, now: datetime) -> bool:
 
 
 def _savings(warehouse: str | None, now: datetime) -> dict[str, Any]:
-    warehouses = decisions.meant(db.session(), warehouse) if warehouse else None
+    warehouses = meant(db.session(), warehouse)
     days = decisions.spared_by_day(db.session(), now, SAVINGS_DAYS, warehouses)
     return {
         "days": days,

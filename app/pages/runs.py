@@ -21,16 +21,16 @@ pages = Blueprint("runs", __name__, url_prefix="/runs")
 def index() -> Response:
     wanted, now = parse(RunPageFilter), datetime.now(UTC)
     refuse_unknown_status(wanted["status"])
-    count = db.session.scalar(runs.total(wanted, now)) or 0
-    page = Page(wanted["page"], count)
-    rows = db.session.execute(page.cut(runs.listing(wanted, now))).all()
+    found = runs.Runs(db.session(), wanted, now)
+    page = Page(wanted["page"], found.count())
+    rows = db.session.execute(page.cut(found.told)).all()
     return show(
         "runs/index.html",
         part="runs/_rows.html",
         rows=rows,
         page=page,
         wanted=wanted,
-        choices=runs.choices(db.session(), now),
+        choices=runs.choices(db.session()),
         has_runs=bool(rows) or runs.any_run(db.session()),
         now=now,
     )

@@ -12,10 +12,10 @@ from app.extensions import db
 from app.hand import can_run
 from app.pages import parse, show
 from app.preview import config_or_none
-from app.queries import decisions, profiles, tables
+from app.queries import decisions, profiles, tables, warehouses
 from app.queries.pages import Page
 from app.queries.runs import GOOD_STATUSES
-from app.schemas.tables import TableChoice, TableFilter
+from app.schemas.tables import TableChoice, TablePageFilter
 from app.standing import standing
 from profilemesh.tables import TableRef
 
@@ -24,10 +24,10 @@ pages = Blueprint("tables", __name__, url_prefix="/tables")
 
 @pages.get("")
 def index() -> Response:
-    wanted, now = parse(TableFilter), datetime.now(UTC)
-    count = db.session.scalar(tables.total(wanted)) or 0
-    page = Page(wanted["page"], count)
-    rows = db.session.execute(page.cut(tables.listing(wanted))).all()
+    wanted, now = parse(TablePageFilter), datetime.now(UTC)
+    found = tables.Tables(db.session(), wanted, now)
+    page = Page(wanted["page"], found.count())
+    rows = db.session.execute(page.cut(found.told)).all()
     recent = tables.recent_runs(db.session(), rows, now)
     lines = [(row, recent.get(TableRef(row.warehouse, row.schema_name, row.table_name), [])) for row in rows]
     return show(
@@ -36,7 +36,7 @@ def index() -> Response:
         lines=[pictures.table_line(row, runs) for row, runs in lines],
         page=page,
         wanted=wanted,
-        warehouses=tables.warehouses(db.session()),
+        warehouses=sorted(warehouses.types(db.session())),
         now=now,
     )
 

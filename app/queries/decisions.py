@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.queries.warehouses import meant
 from profilemesh.storage import decisions, savings
-from profilemesh.storage.models import LoggedDecision, Run, TableState
+from profilemesh.storage.models import LoggedDecision, TableState
 from profilemesh.storage.savings import Spared
 from profilemesh.tables import TableRef
 
@@ -22,7 +23,7 @@ def listing(session: Session, wanted: Mapping[str, Any], now: datetime) -> Log:
     """Newest first; `wanted` is a loaded DecisionFilter. Tables are looked up, so that the log is read by index."""
     since = now - timedelta(days=wanted["days"])
     found = decisions.listing(action=wanted["action"], reason=wanted["reason"], since=since)
-    names = meant(session, wanted["warehouse"]) if wanted["warehouse"] else None
+    names = meant(session, wanted["warehouse"])
     if wanted["table"]:
         return found.where(_is_one_of(_named(session, wanted["table"], wanted["schema"], names)))
     if names is not None:
@@ -32,13 +33,6 @@ def listing(session: Session, wanted: Mapping[str, Any], now: datetime) -> Log:
     if wanted.get("q"):
         found = found.where(LoggedDecision.table_name.icontains(wanted["q"], autoescape=True))
     return found
-
-
-def meant(session: Session, wanted: str) -> set[str]:
-    """The warehouse of that name, and those of that type, as their tables' last runs tell it."""
-    same = sa.and_(Run.run_id == TableState.last_run_id, Run.dataset_name == TableState.table_name)
-    of_type = sa.select(TableState.warehouse).join(Run, same).where(Run.warehouse_type == wanted)
-    return {wanted, *session.scalars(of_type.distinct())}
 
 
 def _named(session: Session, table: str, schema: str | None, warehouses: set[str] | None) -> list[TableRef]:

@@ -8,17 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import Session, aliased
 
+from app.queries import warehouses
+from app.queries.counts import Piece, drift_between, is_drift, periods, runs_between
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST, in_warehouse
-from profilemesh.storage.models import Event, Run, TableState
+from profilemesh.storage.models import Event, Run, RunCount, TableState
 
-DRIFT_EVENTS = ("DataDriftDetected", "SchemaChangeDetected")
 TROUBLES = ("warehouse_unreachable", "warehouse_busy", "paused", "vanished")
 OUTCOMES = ("full", "partial", "sample", "failed")
 HOUR, DAY = 3600, 86400
-
-Time = InstrumentedAttribute[datetime]
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,13 @@ class Period:
         first, last = (int(t.timestamp()) // self.step * self.step for t in (self.since, self.now))
         return list(range(first, last + self.step, self.step))
 
-    def step_of(self, time: Time) -> sa.ColumnElement[Any]:
-        seconds = sa.cast(sa.extract("epoch", time), sa.Numeric(20, 6, asdecimal=False))
-        return sa.type_coerce(seconds - seconds % self.step, sa.Numeric(20, 6, asdecimal=False))
+    def step_at(self, time: datetime) -> int:
+        return int(time.timestamp()) // self.step * self.step
 
-    def is_now(self, time: Time) -> sa.ColumnElement[int]:
-        return sa.case((time >= self.since, 1), else_=0)
+    @property
+    def parts(self) -> list[Piece]:
+        """What to count of this period (1) and of the one before (0)."""
+        return periods(self.since, self.now + timedelta(microseconds=1), self.before, by_hour=self.step == HOUR)
 
 
 @dataclass
@@ -62,10 +62,10 @@ class Figure:
     before: int = 0
     steps: dict[int, int] = field(default_factory=dict)
 
-    def add(self, is_now: int, step: float, value: int) -> None:
+    def add(self, is_now: int, step: int, value: int) -> None:
         if is_now:
             self.now += value
-            self.steps[int(step)] = self.steps.get(int(step), 0) + value
+            self.steps[step] = self.steps.get(step, 0) + value
         else:
             self.before += value
 
@@ -84,34 +84,31 @@ class Activity:
     outcomes: dict[str, Figure] = field(default_factory=lambda: {name: Figure() for name in OUTCOMES})
 
 
-def _within(period: Period, wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    found = [Run.profiled_at >= period.before, Run.profiled_at <= period.now]
-    return [*found, *_chosen(wanted)]
-
-
 def _chosen(wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return _counted(Run, wanted)
+
+
+def _counted(model: type[Run] | type[RunCount], wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if wanted["warehouse"]:
-        found.append(in_warehouse(Run, wanted["warehouse"]))
+        found.append(in_warehouse(model, wanted["warehouse"]))
     if wanted["environment"]:
-        found.append(Run.environment == wanted["environment"])
+        found.append(model.environment == wanted["environment"])
     return found
 
 
 def activity(session: Session, period: Period, wanted: Mapping[str, Any]) -> Activity:
-    is_now, step = period.is_now(Run.profiled_at).label("is_now"), period.step_of(Run.profiled_at).label("step")
-    rows = session.execute(
-        sa.select(is_now, step, Run.status, Run.scope, sa.func.count(), sa.func.sum(Run.rows_scanned))
-        .where(*_within(period, wanted))
-        .group_by("is_now", "step", Run.status, Run.scope)
-    )
     found = Activity()
-    for current, at, status, scope, count, read in rows:
-        found.runs.add(current, at, count)
-        found.rows.add(current, at, int(read or 0))
+    c = runs_between(period.parts, lambda model: _counted(model, wanted)).c
+    key = (c.period, c.at, c.status, c.scope)
+    rows = session.execute(sa.select(*key, sa.func.sum(c.runs), sa.func.sum(c.rows_scanned)).group_by(*key))
+    for current, at, status, scope, runs, read in rows:
+        step, count = period.step_at(at), int(runs)
+        found.runs.add(current, step, count)
+        found.rows.add(current, step, int(read or 0))
         if status == "failed":
-            found.failed.add(current, at, count)
-        found.outcomes[outcome(status, scope)].add(current, at, count)
+            found.failed.add(current, step, count)
+        found.outcomes[outcome(status, scope)].add(current, step, count)
     return found
 
 
@@ -123,48 +120,60 @@ def outcome(status: str, scope: str | None) -> str:
 
 
 def profiled_tables(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
-    """Different tables with a good run; those of a step and those of the period are counted apart."""
-    is_now, step = period.is_now(Run.profiled_at).label("is_now"), period.step_of(Run.profiled_at).label("step")
-    seen = (
-        sa.select(is_now, step, Run.warehouse, Run.schema_name, Run.dataset_name)
-        .where(*_within(period, wanted), Run.status.in_(GOOD_STATUSES))
-        .distinct()
-        .cte("seen")
+    """Different tables with a good run, of the period, of the one before, and of each step."""
+    good = (Run.status.in_(GOOD_STATUSES), *_chosen(wanted))
+    now, before = session.execute(
+        sa.select(
+            tables_with_runs(period.since, period.now + timedelta(microseconds=1), *good),
+            tables_with_runs(period.before, period.since, *good),
+        )
+    ).one()
+    return Figure(now, before)
+
+
+def tables_with_runs(
+    since: datetime, until: datetime | None, *conditions: sa.ColumnElement[bool]
+) -> sa.ScalarSelect[int]:
+    """How many tables have such a run in [since, until): one look into the index per known table."""
+    state = aliased(TableState)
+    of_table = sa.and_(
+        Run.warehouse == state.warehouse, Run.schema_name == state.schema_name, Run.dataset_name == state.table_name
     )
-    whole = sa.select(seen.c.is_now, seen.c.warehouse, seen.c.schema_name, seen.c.dataset_name).distinct().subquery()
-    totals = sa.select(whole.c.is_now, sa.null().label("step"), sa.func.count().label("n")).group_by(whole.c.is_now)
-    by_step = sa.select(seen.c.is_now, seen.c.step, sa.func.count()).where(seen.c.is_now == 1)
-    both = totals.union_all(by_step.group_by(seen.c.is_now, seen.c.step))
-    found = Figure()
-    for current, at, count in session.execute(both):
-        if at is not None:
-            found.steps[int(at)] = count
-        elif current:
-            found.now = count
-        else:
-            found.before = count
-    return found
+    within = [Run.profiled_at >= since] + ([] if until is None else [Run.profiled_at < until])
+    # A limit keeps the planner from joining all runs of the period instead.
+    one = sa.select(Run.run_id).where(of_table, *within, *conditions).limit(1).correlate(state).scalar_subquery()
+    return sa.select(sa.func.count()).select_from(state).where(one.is_not(None)).scalar_subquery()
 
 
 def drift(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
-    is_now, step = period.is_now(Event.timestamp).label("is_now"), period.step_of(Event.timestamp).label("step")
-    statement = (
-        sa.select(is_now, step, sa.func.count())
-        .where(Event.event_type.in_(DRIFT_EVENTS), Event.timestamp >= period.before, Event.timestamp <= period.now)
-        .group_by("is_now", "step")
-    )
-    chosen = _chosen(wanted)
-    if chosen:
-        of_run = sa.select(Run.run_id).where(Run.run_id == Event.run_id, Run.dataset_name == Event.table_name, *chosen)
-        statement = statement.where(of_run.exists())
+    names = warehouses.meant(session, wanted["warehouse"])
+    if wanted["environment"]:
+        return _drift_of_runs(session, period, wanted)
     found = Figure()
-    for current, at, count in session.execute(statement):
-        found.add(current, at, count)
+    c = drift_between(period.parts, lambda model: [] if names is None else [model.warehouse.in_(names)]).c
+    for current, at, count in session.execute(
+        sa.select(c.period, c.at, sa.func.sum(c.events)).group_by(c.period, c.at)
+    ):
+        found.add(current, period.step_at(at), int(count))
+    return found
+
+
+def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
+    """Where only the run tells what is asked for."""
+    of_run = sa.select(Run.run_id).where(Run.run_id == Event.run_id, Run.dataset_name == Event.table_name)
+    times = session.scalars(
+        sa.select(Event.timestamp)
+        .where(is_drift(), Event.timestamp >= period.before, Event.timestamp <= period.now)
+        .where(of_run.where(*_chosen(wanted)).exists())
+    )
+    found = Figure()
+    for time in times:
+        found.add(int(time >= period.since), period.step_at(time), 1)
     return found
 
 
 def any_drift(session: Session) -> bool:
-    return session.scalar(sa.select(sa.exists().where(Event.event_type.in_(DRIFT_EVENTS)))) or False
+    return session.scalar(sa.select(Event.event_id).where(is_drift()).limit(1)) is not None
 
 
 def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
@@ -240,15 +249,14 @@ def troubled(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list
         .limit(most)
     )
     if wanted["warehouse"]:
-        of_type = sa.select(Run.warehouse).where(Run.warehouse_type == wanted["warehouse"])
-        statement = statement.where(sa.or_(state.warehouse == wanted["warehouse"], state.warehouse.in_(of_type)))
+        statement = statement.where(state.warehouse.in_(warehouses.meant(session, wanted["warehouse"]) or ()))
     return list(session.execute(statement))
 
 
 def known_tables(session: Session, warehouse: str | None) -> int:
     statement = sa.select(sa.func.count()).select_from(TableState)
     if warehouse:
-        statement = statement.where(TableState.warehouse == warehouse)
+        statement = statement.where(TableState.warehouse.in_(warehouses.meant(session, warehouse) or ()))
     return session.scalar(statement) or 0
 
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.numerals import Number
+from app.queries.columns import RESULT
 from profilemesh.profiling.metrics import BY_NAME, NUMBERS, Unit
-from profilemesh.storage.models import Result, Run
 
 # A metric that exists only for numbers proves a numeric column; runs of Phase 1 have but the type's name.
 OF_NUMBERS = frozenset(name for name, metric in BY_NAME.items() if metric.kinds == NUMBERS and name != "histogram")
@@ -96,13 +96,15 @@ class ColumnProfile:
     @property
     def other_metrics(self) -> dict[str, Any]:
         """Every metric that has no field of its own in the contract."""
-        return {name: self._shaped(name) for name in self.values if name not in CONTRACT}
+        return {name: self.shaped(name) for name in self.values if name not in CONTRACT}
 
-    def _shaped(self, name: str) -> Any:
-        metric = BY_NAME.get(name)
-        if metric is not None and metric.unit is Unit.COUNTS:
+    def shaped(self, name: str) -> Any:
+        """A metric as what it is: a number, a text, or a list with counts; None for what is none of them."""
+        if name in ("min", "max"):
+            return self.value(name)
+        if is_list(name):
             return finite(self.items(name)) if self.values[name] is not None else None
-        return self.number(name) if metric is not None else self.values[name]
+        return self.number(name) if name in BY_NAME else self.values[name]
 
 
 CONTRACT = frozenset("null_count null_percent distinct_count distinct_percent min max mean stddev histogram".split())
@@ -141,13 +143,22 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def profile_of(session: Session, run: Run) -> list[ColumnProfile]:
+def is_list(metric: str) -> bool:
+    return metric in BY_NAME and BY_NAME[metric].unit is Unit.COUNTS
+
+
+def counted(columns: Iterable[ColumnProfile]) -> int | None:
+    """The table's rows as its columns' metrics tell them, where an old run does not."""
+    return max((rows for column in columns if (rows := column.whole("count")) is not None), default=None)
+
+
+def profile_of(session: Session, run: Any) -> list[ColumnProfile]:
     """The columns of one run, in the order they were stored."""
     rows = session.execute(
-        sa.select(Result.column_name, Result.column_type, Result.metric_name, Result.metric_value)
-        .where(Result.run_id == run.run_id, Result.dataset_name == run.dataset_name)
-        .where(Result.schema_name == run.schema_name, Result.column_name != "")
-        .order_by(Result.id)
+        sa.select(RESULT.column_name, RESULT.column_type, RESULT.metric_name, RESULT.metric_value)
+        .where(RESULT.run_id == run.run_id, RESULT.dataset_name == run.dataset_name)
+        .where(RESULT.schema_name == run.schema_name, RESULT.column_name != "")
+        .order_by(RESULT.id)
     )
     columns: dict[str, ColumnProfile] = {}
     for name, type_, metric, value in rows:
@@ -165,10 +176,10 @@ def trends(session: Session, runs: Sequence[Any]) -> dict[str, dict[str, list[fl
         return {}
     places = {run.run_id: i for i, run in enumerate(runs)}
     rows = session.execute(
-        sa.select(Result.run_id, Result.column_name, Result.metric_name, Result.metric_value)
-        .where(Result.run_id.in_(places), Result.dataset_name == runs[0].dataset_name)
-        .where(Result.schema_name == runs[0].schema_name)
-        .where(Result.metric_name.in_(TRENDS), Result.column_name != "")
+        sa.select(RESULT.run_id, RESULT.column_name, RESULT.metric_name, RESULT.metric_value)
+        .where(RESULT.run_id.in_(places), RESULT.dataset_name == runs[0].dataset_name)
+        .where(RESULT.schema_name == runs[0].schema_name)
+        .where(RESULT.metric_name.in_(TRENDS), RESULT.column_name != "")
     )
     found: dict[str, dict[str, list[float | None]]] = {}
     for run_id, column, metric, value in rows:
@@ -186,3 +197,23 @@ def null_share(trend: dict[str, dict[str, list[float | None]]], length: int) -> 
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def history(session: Session, runs: Sequence[Any], column: str, metric: str | None) -> dict[str, ColumnProfile]:
+    """run_id -> what is stored of one column in each of these runs of one table; runs without it are left out."""
+    if not runs:
+        return {}
+    ours = {run.run_id: run.hash_family is not None for run in runs}
+    wanted = (
+        sa.select(RESULT.run_id, RESULT.column_type, RESULT.metric_name, RESULT.metric_value)
+        .where(RESULT.run_id.in_(ours), RESULT.dataset_name == runs[0].dataset_name)
+        .where(RESULT.schema_name == runs[0].schema_name, RESULT.column_name == column)
+        .order_by(RESULT.id)
+    )
+    found: dict[str, ColumnProfile] = {}
+    for run_id, type_, name, value in session.execute(
+        wanted if metric is None else wanted.where(RESULT.metric_name == metric)
+    ):
+        profile = found.setdefault(run_id, ColumnProfile(column, type_ or "", estimates=ours[run_id]))
+        profile.values[name] = value
+    return found

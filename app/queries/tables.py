@@ -3,66 +3,162 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST, in_warehouse
-from profilemesh.storage.models import Run, TableState
+from app.queries import warehouses
+from app.queries.columns import EVENT, EVENTS, RUN, RUNS, STATE, STATES
+from app.queries.counts import is_drift
+from app.queries.lists import Order, Part, part_of
+from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST
+from profilemesh.storage.models import TableState
 from profilemesh.tables import TableRef
 
-KEY = (Run.warehouse, Run.schema_name, Run.dataset_name)
+KEY = (RUN.warehouse, RUN.schema_name, RUN.dataset_name)
+STATE_KEY = (STATE.warehouse, STATE.schema_name, STATE.table_name)
+NAME = (STATE.table_name, STATE.schema_name, STATE.warehouse)
+STALE = 50
+"""The staleness from which a profile counts as stale: what was never profiled has 100."""
+DRIFT_DAYS = 30
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+LAST = RUNS.alias("last")
+SAME_TABLE = sa.and_(
+    RUN.warehouse == STATE.warehouse,
+    RUN.schema_name == STATE.schema_name,
+    RUN.dataset_name == STATE.table_name,
+)
+IS_FAILING = sa.and_(
+    LAST.c.status == "failed",
+    sa.or_(STATE.last_verified_at.is_(None), STATE.last_verified_at <= LAST.c.profiled_at),
+)
+STALENESS = sa.func.coalesce(STATE.staleness_score, 100)
+ROWS = sa.func.coalesce(STATE.row_count, LAST.c.row_count)
+PROFILED = sa.func.coalesce(
+    STATE.last_profiled_at, sa.case((LAST.c.status.in_(GOOD_STATUSES), LAST.c.profiled_at)), type_=RUN.profiled_at.type
+)
 
 
-def _known() -> sa.Subquery:
-    """Every table that was ever planned or run, with what is remembered of it."""
-    return (
-        sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name)
-        .union(sa.select(Run.warehouse, Run.schema_name, Run.dataset_name))
-        .subquery("known")
+def _drift_since(since: datetime) -> sa.ScalarSelect[int]:
+    of_table = sa.and_(
+        EVENT.warehouse == STATE.warehouse,
+        EVENT.schema_name == STATE.schema_name,
+        EVENT.table_name == STATE.table_name,
     )
+    count = sa.select(sa.func.count()).where(is_drift(), of_table, EVENT.timestamp >= since)
+    return count.correlate(STATES).scalar_subquery()
 
 
-def listing(wanted: Mapping[str, Any]) -> sa.Select[*tuple[Any, ...]]:
-    """Known tables by name, with what is remembered of each (None where nothing is)."""
-    known, state = _known(), aliased(TableState)
-    at_home = sa.and_(
-        state.warehouse == known.c.warehouse,
-        state.schema_name == known.c.schema_name,
-        state.table_name == known.c.table_name,
-    )
-    remembered = (
-        state.decision,
-        state.decision_reason,
-        state.last_profiled_at,
-        state.last_verified_at,
-        state.row_count,
-    )
-    statement = sa.select(known, *remembered).outerjoin(state, at_home)
-    return statement.where(*_conditions(known, wanted)).order_by(
-        known.c.table_name, known.c.schema_name, known.c.warehouse
-    )
+def _sorts(since: datetime) -> dict[str, tuple[sa.ColumnElement[Any], type] | None]:
+    return {
+        "name": None,
+        "rows": (sa.func.coalesce(ROWS, -1, type_=sa.BigInteger), int),
+        "last_profiled": (sa.func.coalesce(PROFILED, LONG_AGO, type_=RUN.profiled_at.type), datetime),
+        "staleness": (STALENESS, int),
+        "drift": (_drift_since(since), int),
+    }
 
 
-def total(wanted: Mapping[str, Any]) -> sa.Select[int]:
-    known = _known()
-    return sa.select(sa.func.count()).select_from(known).where(*_conditions(known, wanted))
+SORTS = tuple(name for key in _sorts(LONG_AGO) for name in (key, f"-{key}"))
 
 
-def _conditions(known: sa.Subquery, wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
-    if wanted["warehouse"]:
-        found.append(known.c.warehouse == wanted["warehouse"])
-    if wanted["q"]:
-        found.append(known.c.table_name.icontains(wanted["q"], autoescape=True))
-    return found
+def sort_kinds(sort: str) -> tuple[type, ...]:
+    """Of what types the key of a list in this order is."""
+    first = _sorts(LONG_AGO).get(sort.removeprefix("-"))
+    return (*((first[1],) if first else ()), str, str, str)
 
 
-def warehouses(session: Session) -> list[str]:
-    known = _known()
-    return list(session.scalars(sa.select(known.c.warehouse).distinct().order_by(known.c.warehouse)))
+class Tables:
+    """The tables that a loaded TableFilter asks for, with what is remembered of each, its last run that has ended, and
+    its drift of the last 30 days."""
+
+    def __init__(self, session: Session, wanted: Mapping[str, Any], now: datetime) -> None:
+        self.session, self.wanted, self.now = session, wanted, now
+        self.since = now - timedelta(days=DRIFT_DAYS)
+        self.warehouses = warehouses.meant(session, wanted["warehouse"])
+
+    @property
+    def listed(self) -> sa.Select[*tuple[Any, ...]]:
+        state = STATE
+        return self._joined(
+            sa.select(
+                state.warehouse,
+                state.schema_name,
+                state.table_name,
+                state.warehouse_type,
+                ROWS.label("row_count"),
+                LAST.c.column_count,
+                PROFILED.label("last_profiled_at"),
+                state.last_verified_at,
+                LAST.c.status.label("last_status"),
+                state.staleness_score,
+                (STALENESS >= STALE).label("is_stale"),
+                sa.func.coalesce(IS_FAILING, sa.false()).label("is_failing"),
+                _drift_since(self.since).label("drift_count"),
+                state.decision,
+                state.decision_reason,
+            )
+        )
+
+    def _joined(self, wanted: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+        newest = (
+            sa.select(RUN.run_id)
+            .where(SAME_TABLE, RUN.status != "running")
+            .order_by(RUN.profiled_at.desc(), RUN.run_id.desc())
+            .limit(1)
+            .correlate(STATES)
+            .scalar_subquery()
+        )
+        at_home = sa.and_(
+            LAST.c.run_id == newest,
+            LAST.c.dataset_name == STATE.table_name,
+            LAST.c.schema_name == STATE.schema_name,
+            LAST.c.warehouse == STATE.warehouse,
+        )
+        return wanted.select_from(STATES).outerjoin(LAST, at_home).where(*self._conditions())
+
+    @property
+    def total(self) -> sa.Select[*tuple[Any, ...]]:
+        count = sa.select(sa.func.count())
+        if self.wanted["failing"] is None:
+            return count.select_from(STATES).where(*self._conditions())
+        return self._joined(count)
+
+    def count(self) -> int:
+        return self.session.scalar(self.total) or 0
+
+    @property
+    def order(self) -> Order:
+        sort = self.wanted["sort"]
+        first = _sorts(self.since)[sort.removeprefix("-")]
+        columns = (*((first[0],) if first else ()), *NAME)
+        return Order(columns, sort_kinds(sort), descending=sort.startswith("-"))
+
+    @property
+    def told(self) -> sa.Select[*tuple[Any, ...]]:
+        """In their order, for pages."""
+        return self.listed.order_by(*self.order.clauses)
+
+    def part(self) -> Part:
+        """What its `limit`, `offset` and `cursor` cut out."""
+        return part_of(self.session, self.listed, self.total, self.order, self.wanted, self.now)
+
+    def _conditions(self) -> list[sa.ColumnElement[bool]]:
+        wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
+        if self.warehouses is not None:
+            found.append(STATE.warehouse.in_(sorted(self.warehouses)))
+        if wanted["schema"]:
+            found.append(STATE.schema_name == wanted["schema"])
+        if wanted["q"]:
+            found.append(STATE.table_name.icontains(wanted["q"], autoescape=True))
+        claims = (("stale", STALENESS >= STALE), ("failing", sa.func.coalesce(IS_FAILING, sa.false())))
+        found += [claim == wanted[name] for name, claim in claims if wanted[name] is not None]
+        if wanted["drifting"] is not None:
+            found.append((_drift_since(self.since) > 0) == wanted["drifting"])
+        return found
 
 
 def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: int = 30) -> dict[TableRef, list[Any]]:
@@ -72,8 +168,8 @@ def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: in
     keys = [(t.warehouse, t.schema_name, t.table_name) for t in tables]
     rank = sa.func.row_number().over(partition_by=KEY, order_by=NEWEST_FIRST).label("rank")
     ranked = (
-        sa.select(*KEY, Run.warehouse_type, Run.status, Run.profiled_at, Run.row_count, Run.column_count, rank)
-        .where(sa.tuple_(*KEY).in_(keys), Run.profiled_at >= now - timedelta(days=90))
+        sa.select(*KEY, RUN.warehouse_type, RUN.status, RUN.profiled_at, RUN.row_count, RUN.column_count, rank)
+        .where(sa.tuple_(*KEY).in_(keys), RUN.profiled_at >= now - timedelta(days=90))
         .subquery()
     )
     found: dict[TableRef, list[Any]] = {}
@@ -84,21 +180,25 @@ def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: in
 
 def find(session: Session, name: str, schema: str | None, warehouse: str | None) -> list[TableRef]:
     """The tables of that name, the most recently profiled first; empty when there is none."""
-    ran = sa.select(*KEY, sa.func.max(Run.profiled_at).label("at")).where(Run.dataset_name == name).group_by(*KEY)
-    kept = sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name, TableState.last_profiled_at)
-    kept = kept.where(TableState.table_name == name)
+    newest = sa.select(sa.func.max(RUN.profiled_at)).where(SAME_TABLE).correlate(STATES).scalar_subquery()
+    wanted = sa.select(*STATE_KEY, newest, STATE.last_profiled_at).where(STATE.table_name == name)
     if schema:
-        ran, kept = ran.where(Run.schema_name == schema), kept.where(TableState.schema_name == schema)
-    if warehouse:
-        ran = ran.where(in_warehouse(Run, warehouse))
-        of_type = sa.select(Run.warehouse).where(Run.warehouse_type == warehouse, Run.dataset_name == name)
-        kept = kept.where(sa.or_(TableState.warehouse == warehouse, TableState.warehouse.in_(of_type)))
-    rows = sorted(
-        [*session.execute(ran).all(), *session.execute(kept).all()],
-        key=lambda row: (row[3] is not None, row[3].timestamp() if row[3] else 0.0),
-        reverse=True,
-    )
-    return list(dict.fromkeys(TableRef(row[0], row[1], row[2]) for row in rows))
+        wanted = wanted.where(STATE.schema_name == schema)
+    names = warehouses.meant(session, warehouse)
+    if names is not None:
+        wanted = wanted.where(STATE.warehouse.in_(names))
+    rows = session.execute(wanted).all()
+    latest = {TableRef(*row[:3]): max(filter(None, row[3:]), default=LONG_AGO) for row in rows}
+    return sorted(latest, key=lambda table: (latest[table], table), reverse=True)
+
+
+def type_of(session: Session, table: TableRef) -> str:
+    return session.scalar(sa.select(STATE.warehouse_type).where(*_is(table))) or warehouses.UNKNOWN
+
+
+def _is(table: TableRef) -> tuple[sa.ColumnElement[bool], ...]:
+    state = STATE
+    return state.warehouse == table.warehouse, state.schema_name == table.schema, state.table_name == table.name
 
 
 def state_of(session: Session, table: TableRef) -> TableState | None:
@@ -107,26 +207,38 @@ def state_of(session: Session, table: TableRef) -> TableState | None:
 
 def claimed(session: Session) -> dict[str, TableRef]:
     """The tables that are being read, by the name under which a tick's progress has them."""
-    names = sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name)
-    found = [TableRef(*row) for row in session.execute(names.where(TableState.claimed_by.is_not(None)))]
+    found = [TableRef(*row) for row in session.execute(sa.select(*STATE_KEY).where(STATE.claimed_by.is_not(None)))]
     return {str(table): table for table in found}
 
 
 def _of(table: TableRef) -> tuple[sa.ColumnElement[bool], ...]:
-    return Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name
+    return RUN.warehouse == table.warehouse, RUN.schema_name == table.schema, RUN.dataset_name == table.name
 
 
 def newest_runs(session: Session, table: TableRef, most: int = 60) -> list[Any]:
     """The table's runs, newest first, without their heavy columns."""
-    statement = sa.select(*LISTED, Run.error, Run.scope_detail, Run.hash_family).where(*_of(table))
+    statement = sa.select(*LISTED, RUN.error, RUN.scope_detail, RUN.hash_family).where(*_of(table))
     return list(session.execute(statement.order_by(*NEWEST_FIRST).limit(most)))
 
 
+def good_runs(session: Session, table: TableRef, most: int = 30, since: datetime | None = None) -> list[Any]:
+    """The newest runs that succeeded, newest first."""
+    wanted = sa.select(*LISTED, RUN.hash_family).where(*_of(table), RUN.status.in_(GOOD_STATUSES))
+    if since is not None:
+        wanted = wanted.where(RUN.profiled_at >= since)
+    return list(session.execute(wanted.order_by(*NEWEST_FIRST).limit(most)))
+
+
 def count_runs(session: Session, table: TableRef) -> int:
-    return session.scalar(sa.select(sa.func.count()).select_from(Run).where(*_of(table))) or 0
+    return session.scalar(sa.select(sa.func.count()).select_from(RUNS).where(*_of(table))) or 0
+
+
+def count_drift(session: Session, table: TableRef) -> int:
+    """All that was ever found."""
+    wanted = (EVENT.table_name == table.name, EVENT.warehouse == table.warehouse, EVENT.schema_name == table.schema)
+    return session.scalar(sa.select(sa.func.count()).select_from(EVENTS).where(is_drift(), *wanted)) or 0
 
 
 def latest_good(session: Session, table: TableRef) -> Any | None:
     """The newest run that succeeded, whatever came after it."""
-    wanted = sa.select(*LISTED, Run.hash_family).where(*_of(table), Run.status.in_(GOOD_STATUSES))
-    return session.execute(wanted.order_by(*NEWEST_FIRST).limit(1)).first()
+    return next(iter(good_runs(session, table, 1)), None)

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from marshmallow import Schema, fields, validate
 
-from app.schemas.fields import Text, Whole
+from app.schemas.fields import Choice, Text, Whole
 from app.schemas.runs import maybe, sure
+from app.schemas.tables import PlaceSchema
 from profilemesh.planning import Action, Reason
 
 ACTIONS = tuple(action.value for action in Action)
 REASONS = tuple(reason.value for reason in Reason)
-
-
-class Choice(Text):
-    """One of a few texts; empty is no filter (None)."""
-
-    def __init__(self, options: Iterable[str], description: str) -> None:
-        known = list(options)
-        allowed = validate.OneOf(known, error=f"Must be one of {', '.join(known)}.")
-        super().__init__(description, validate=allowed)
-
-    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return None if value == "" else super().deserialize(value, *args, **kwargs)
 
 
 class DecisionFilter(Schema):
@@ -177,11 +163,6 @@ class PartitionSchema(Schema):
     as_of = sure(fields.AwareDateTime, "When it was read.")
     is_apart = sure(fields.Boolean, "Whether it has a summary of its own; the others are one closed rest.")
     is_of_last_run = sure(fields.Boolean, "Whether the last run read it.")
-
-
-class PlaceSchema(Schema):
-    warehouse = sure(fields.String, "The warehouse's configured name.")
-    schema_name = maybe(fields.String, "The schema.")
 
 
 class StateSchema(Schema):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
+
+from app.queries.lists import Cursor
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -34,3 +37,52 @@ class Text(fields.String):
         if text is not None and "\0" in text:
             raise ValidationError("Must not hold a NUL byte.")
         return text or None
+
+
+class Choice(Text):
+    """One of a few texts; empty is no filter, or the `default`."""
+
+    def __init__(self, options: Iterable[str], description: str, default: str | None = None) -> None:
+        known = list(options)
+        allowed = validate.OneOf(known, error=f"Must be one of {', '.join(known)}.")
+        super().__init__(description, validate=allowed)
+        self.load_default = default
+        if default is not None:
+            self.metadata = {**self.metadata, "default": default}
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.load_default if value == "" else super().deserialize(value, *args, **kwargs)
+
+
+class Flag(Choice):
+    """true or false; without it, no filter."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(("true", "false"), description)
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return {"true": True, "false": False, None: None}[super().deserialize(value, *args, **kwargs)]
+
+
+Kinds = Callable[[Mapping[str, Any]], tuple[type, ...]]
+
+
+class CursorField(fields.String):
+    """Where a part of a list begins, as the part before it told in `X-Next-Cursor`; empty is the beginning.
+
+    `kinds` are the types of the key that the list is ordered by, or tell them from the other parameters.
+    """
+
+    def __init__(self, kinds: tuple[type, ...] | Kinds) -> None:
+        self.kinds = kinds
+        told = "Where to go on: the `X-Next-Cursor` of the part before, with the same filters. Goes before `offset`."
+        super().__init__(load_default=None, metadata={"description": told})
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        text = super().deserialize(value, attr, data, **kwargs)
+        if not text:
+            return None
+        try:
+            return Cursor.from_text(text, self.kinds(data or {}) if callable(self.kinds) else self.kinds)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None

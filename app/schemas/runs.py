@@ -6,7 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.schemas.fields import Text, Whole
+from app.queries.runs import ORDER
+from app.schemas.fields import CursorField, Text, Whole
 
 Field = fields.Field[Any]
 
@@ -25,6 +26,7 @@ class RunFilter(Schema):
 class RunListFilter(RunFilter):
     limit = Whole(1, 1000, load_default=100, metadata={"description": "At most so many runs."})
     offset = Whole(0, 10_000_000, load_default=0, metadata={"description": "Leave out so many of the newest."})
+    cursor = CursorField(ORDER.kinds)
 
 
 class RunPageFilter(RunFilter):

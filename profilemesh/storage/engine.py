@@ -51,15 +51,15 @@ def storage_url(url: str | URL) -> URL:
     return parsed.set(drivername=driver)
 
 
-def make_engine(url: str | URL) -> Engine:
-    """An engine for the storage; nothing is opened yet."""
+def make_engine(url: str | URL, **options: Any) -> Engine:
+    """An engine for the storage, `options` being those of `create_engine`; nothing is opened yet."""
     parsed = storage_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS})
+        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options)
     else:
         wanted = {"application_name": "profilemesh", "connect_timeout": CONNECT_SECONDS}
         given = {name: value for name, value in wanted.items() if name not in parsed.query}
-        engine = sa.create_engine(parsed, connect_args=given)
+        engine = sa.create_engine(parsed, connect_args=given, **options)
     configure_engine(engine)
     return engine
 

@@ -6,7 +6,7 @@
 - a name that an older writer leaves NULL is empty, and its events belong to the warehouse and schema of their run.
 
 On PostgreSQL a statement's changes are summed up once and added as rows of the transaction's own, so that writers do
-not wait for each other; about every two hundredth statement folds what is committed into the rows of part 0. SQLite has
+not wait for each other; now and then a statement folds what is committed into the rows of part 0. SQLite has
 one writer at a time, which adds to those rows directly.
 """
 
@@ -99,7 +99,8 @@ def postgres() -> Iterator[str]:
             body = _postgres_count(counts, key, sums, changes)
             if operation == "INSERT":
                 body += _postgres_register() if table == "profilemesh_runs" else _postgres_mark()
-            yield _postgres_function(name, f"BEGIN {body} {_FOLD_SOMETIMES} RETURN NULL; END")
+            declared = "DECLARE added bigint;"
+            yield _postgres_function(name, f"{declared} BEGIN {body} {_FOLD_SOMETIMES} RETURN NULL; END")
             referencing = " ".join(f"{image} TABLE AS {image.lower()}_rows" for image in images)
             yield _postgres_trigger(name, table, f"AFTER {operation}", f"REFERENCING {referencing} FOR EACH STATEMENT")
     yield _postgres_function("name_schema", "BEGIN NEW.schema_name := ''; RETURN NEW; END")
@@ -131,7 +132,8 @@ def _postgres_count(counts: str, key: tuple[str, ...], sums: tuple[str, ...], ch
         f"INSERT INTO {counts} AS c (span, at, {named}, part, {', '.join(sums)}) "
         f"SELECT s.span, {at}, {named}, txid_current(), {_summed(sums)} FROM ({changes}) r "
         f"CROSS JOIN (VALUES ('hour'), ('day')) AS s(span) GROUP BY s.span, 2, {named} HAVING {moved} "
-        f"ON CONFLICT (span, at, {named}, part) DO UPDATE SET {_added('c', sums)};"
+        f"ON CONFLICT (span, at, {named}, part) DO UPDATE SET {_added('c', sums)}; "
+        "GET DIAGNOSTICS added = ROW_COUNT;"
     )
 
 
@@ -149,9 +151,10 @@ def _fold() -> str:
     return " ".join([*folded, "END"])
 
 
-# Under a stricter isolation a row folded by another transaction would fail the writer.
+# The more a statement adds, the likelier, so that there are never many thousands of rows to fold. Under a stricter
+# isolation a row folded by another transaction would fail the writer.
 _FOLD_SOMETIMES = (
-    "IF random() < 0.005 AND current_setting('transaction_isolation') = 'read committed' "
+    "IF random() < added / 500.0 AND current_setting('transaction_isolation') = 'read committed' "
     "THEN PERFORM profilemesh_fold(); END IF;"
 )
 

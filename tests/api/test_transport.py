@@ -42,7 +42,7 @@ def test_allowed_origins_may_read_every_answer(client: FlaskClient, path: str, s
     assert answer.status_code == status
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
-    assert exposed == {"X-Total-Count", "Link", "ETag", "Content-Disposition", "Retry-After"}
+    assert exposed == {"X-Total-Count", "X-Next-Cursor", "Link", "ETag", "Content-Disposition", "Retry-After"}
     assert "Origin" in answer.headers["Vary"]
 
 

@@ -105,4 +105,4 @@ def test_statements_do_not_grow_with_the_rows(app: Flask, client: FlaskClient, s
     client.get("/runs")
     with counted(app) as sent:
         client.get("/runs")
-    assert len(sent) == 3
+    assert len(sent) == 4

@@ -1,0 +1,116 @@
+"""How many runs and drift events fall into a time, without reading them one by one.
+
+Whole days and whole hours come from the counts that the database keeps, only the ragged ends from the rows themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.queries.columns import DRIFT_COUNT, EVENT, RUN, RUN_COUNT
+from profilemesh.storage.triggers import SEVERITY
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+Condition = Callable[[Any], Sequence[sa.ColumnElement[bool]]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of time, read from counts of one span or, without one, from rows. `until` None: no end. `period` tells
+    apart what is counted in one statement."""
+
+    span: str | None
+    since: datetime
+    until: datetime | None
+    period: int = 0
+
+    def holds(self, time: Any) -> list[sa.ColumnElement[bool]]:
+        return [time >= self.since] + ([] if self.until is None else [time < self.until])
+
+
+def pieces(since: datetime, until: datetime | None = None, *, by_hour: bool = False, period: int = 0) -> list[Piece]:
+    """[since, until) as days, hours and ragged ends; `by_hour` for charts that tell the hours of a day apart."""
+    spans = [("hour", HOUR)] if by_hour else [("hour", HOUR), ("day", DAY)]
+    cut = _cut(None, since, until, spans)
+    return [replace(piece, period=period) for piece in cut if piece.until is None or piece.since < piece.until]
+
+
+def periods(since: datetime, until: datetime | None, before: datetime, *, by_hour: bool = False) -> list[Piece]:
+    """[since, until) as period 1, and [before, since) as period 0."""
+    return [*pieces(since, until, by_hour=by_hour, period=1), *pieces(before, since, by_hour=by_hour)]
+
+
+def _cut(span: str | None, since: datetime, until: datetime | None, wider: list[tuple[str, timedelta]]) -> list[Piece]:
+    if not wider:
+        return [Piece(span, since, until)]
+    (name, length), *rest = wider
+    first = _floor(since, length)
+    first = first if first == since else first + length
+    last = None if until is None else _floor(until, length)
+    if last is not None and first >= last:
+        return [Piece(span, since, until)]
+    inner = _cut(name, first, last, rest)
+    return [Piece(span, since, first), *inner, *([] if last is None else [Piece(span, last, until)])]
+
+
+def _floor(time: datetime, length: timedelta) -> datetime:
+    hour = time.replace(minute=0, second=0, microsecond=0)
+    return hour if length == HOUR else hour.replace(hour=0)
+
+
+def runs_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:
+    """Rows of period, at, warehouse_type, status, scope, runs, rows_scanned, rows_sum, rows_counted, to be summed up.
+
+    `chosen` gives the conditions on columns that have warehouse, warehouse_type, environment and status. `at` is the
+    beginning of an hour or a day.
+    """
+    return sa.union_all(*(_runs_of(piece, chosen) for piece in parts)).subquery("counted")
+
+
+def _runs_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
+    period = sa.literal(piece.period).label("period")
+    if piece.span is None:
+        return sa.select(
+            period,
+            sa.literal(_floor(piece.since, HOUR), RUN.profiled_at.type).label("at"),
+            RUN.warehouse_type,
+            RUN.status,
+            sa.func.coalesce(RUN.scope, "").label("scope"),
+            sa.literal(1).label("runs"),
+            sa.func.coalesce(sa.cast(RUN.rows_scanned, sa.Double), 0.0).label("rows_scanned"),
+            sa.func.coalesce(sa.cast(RUN.row_count, sa.Double), 0.0).label("rows_sum"),
+            sa.case((RUN.row_count.is_(None), 0), else_=1).label("rows_counted"),
+        ).where(*piece.holds(RUN.profiled_at), *chosen(RUN))
+    c = RUN_COUNT
+    columns = (period, c.at, c.warehouse_type, c.status, c.scope, c.runs, c.rows_scanned, c.rows_sum, c.rows_counted)
+    return sa.select(*columns).where(c.span == piece.span, *piece.holds(c.at), *chosen(c))
+
+
+def drift_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:
+    """Rows of period, at, severity and events, to be summed up; `chosen` as above, of warehouse and severity."""
+    return sa.union_all(*(_drift_of(piece, chosen) for piece in parts)).subquery("counted")
+
+
+def _drift_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
+    period = sa.literal(piece.period).label("period")
+    if piece.span is None:
+        at = sa.literal(_floor(piece.since, HOUR), EVENT.timestamp.type).label("at")
+        columns = (period, at, severity_of(EVENT).label("severity"), sa.literal(1).label("events"))
+        return sa.select(*columns).where(is_drift(), *piece.holds(EVENT.timestamp), *chosen(EVENT))
+    c = DRIFT_COUNT
+    return sa.select(period, c.at, c.severity, c.events).where(c.span == piece.span, *piece.holds(c.at), *chosen(c))
+
+
+def is_drift() -> sa.ColumnElement[bool]:
+    """As the indexes of drift say it: SQLite compares the texts."""
+    return sa.literal_column("event_type IN ('DataDriftDetected', 'SchemaChangeDetected')", sa.Boolean)
+
+
+def severity_of(model: Any) -> sa.ColumnElement[str]:
+    """low, medium or high; what an older writer left out or named otherwise counts as low."""
+    return sa.literal_column(SEVERITY, sa.String) if model is EVENT else model.severity

@@ -1,0 +1,115 @@
+"""Parts of a list: by offset, or after a cursor, which stays fast at any depth and steady while rows are added."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last row of a part, by what the list is ordered by, and since when the list goes back."""
+
+    since: datetime
+    key: tuple[Any, ...]
+
+    def to_text(self) -> str:
+        told = orjson.dumps([self.since, *self.key])
+        return base64.urlsafe_b64encode(told).decode().rstrip("=")
+
+    @classmethod
+    def from_text(cls, text: str, kinds: Sequence[type]) -> Cursor:
+        """Raises ValueError for what `to_text` has not written for a key of these types."""
+        try:
+            told = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            since, *key = told
+            return cls(_time(since), tuple(_read(value, kind) for value, kind in zip(key, kinds, strict=True)))
+        except (ValueError, TypeError, binascii.Error, OverflowError):
+            raise ValueError("Must be a cursor that this list gave.") from None
+
+
+def _read(value: Any, kind: type) -> Any:
+    if kind is datetime:
+        return _time(value)
+    if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+        raise ValueError
+    return value
+
+
+def _time(value: Any) -> datetime:
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError
+    return time.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a list is ordered by: expressions that are never NULL and together unique, all in one direction."""
+
+    columns: tuple[Any, ...]
+    kinds: tuple[type, ...]
+    descending: bool = True
+
+    @property
+    def clauses(self) -> list[sa.ColumnElement[Any]]:
+        return [column.desc() if self.descending else column.asc() for column in self.columns]
+
+    def after(self, key: Sequence[Any]) -> sa.ColumnElement[bool]:
+        last = sa.tuple_(*(sa.literal(value, column.type) for value, column in zip(key, self.columns, strict=True)))
+        here = sa.tuple_(*self.columns)
+        return here < last if self.descending else here > last
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a list, how many there are in all, and where the next part begins (None at the end)."""
+
+    rows: Sequence[Any]
+    total: int
+    next: str | None
+
+
+def part_of(
+    session: Session,
+    statement: sa.Select[*tuple[Any, ...]],
+    total: sa.Select[*tuple[Any, ...]],
+    order: Order,
+    wanted: Mapping[str, Any],
+    since: datetime,
+) -> Part:
+    """What `limit`, `offset` and `cursor` of `wanted` ask for. The statement has no order yet."""
+    limit, offset, cursor = wanted["limit"], wanted["offset"], wanted["cursor"]
+    keyed = statement.add_columns(*(c.label(f"key_{i}") for i, c in enumerate(order.columns)))
+    cut = keyed.order_by(*order.clauses).limit(limit + 1)
+    if cursor:
+        cut, offset = cut.where(order.after(cursor.key)), 0
+    elif offset:
+        # Far behind the end there is nothing to skip through.
+        count = session.scalar(total) or 0
+        if offset >= count:
+            return Part([], count, None)
+        cut = cut.offset(offset)
+    rows = session.execute(cut).all()
+    is_all = not cursor and not offset and len(rows) <= limit
+    count = len(rows) if is_all else session.scalar(total) or 0
+    return Part(rows[:limit], count, _next(rows, limit, len(order.columns), since))
+
+
+def _next(rows: Sequence[Any], limit: int, width: int, since: datetime) -> str | None:
+    return Cursor(since, tuple(rows[limit - 1][-width:])).to_text() if len(rows) > limit else None
+
+
+def since_of(wanted: Mapping[str, Any], now: datetime) -> datetime:
+    """Since when a list goes back; a cursor keeps to what its first part went back to."""
+    if wanted.get("cursor"):
+        return wanted["cursor"].since  # type: ignore[no-any-return]
+    return now - timedelta(days=wanted["days"])

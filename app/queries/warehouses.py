@@ -1,0 +1,42 @@
+"""Which warehouses there are, of which type."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from profilemesh.storage.models import RunCount, TableState
+
+UNKNOWN = "unknown"
+
+
+def types(session: Session) -> dict[str, str]:
+    """The type of every warehouse with a table; from one to the next by index, for tables are many."""
+    state = TableState
+    known = sa.select(sa.func.min(state.warehouse).label("name")).cte("known", recursive=True)
+    following = sa.select(sa.func.min(state.warehouse)).where(state.warehouse > known.c.name).scalar_subquery()
+    known = known.union_all(sa.select(following).where(known.c.name.is_not(None)))
+    type_ = (
+        sa.select(state.warehouse_type)
+        .where(state.warehouse == known.c.name, state.warehouse_type.is_not(None))
+        .order_by(state.schema_name, state.table_name)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(sa.select(known.c.name, type_).where(known.c.name.is_not(None)))
+    return {name: type_ or UNKNOWN for name, type_ in rows}
+
+
+def meant(session: Session, wanted: str | None) -> set[str] | None:
+    """The warehouse of that name, and those of that type; None where nothing is asked for."""
+    if not wanted:
+        return None
+    return {wanted, *(name for name, type_ in types(session).items() if type_ == wanted)}
+
+
+def with_runs_of(session: Session, wanted: str | None) -> set[str] | None:
+    """The same by what the runs themselves say: a warehouse may once have been of another type."""
+    if not wanted:
+        return None
+    counts = sa.select(RunCount.warehouse).where(RunCount.span == "day", RunCount.warehouse_type == wanted)
+    return {wanted, *session.scalars(counts.distinct())}
