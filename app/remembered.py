@@ -24,7 +24,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from flask import Flask, Response, current_app, request
 
 from app.extensions import db
@@ -130,11 +129,12 @@ def _tagged(response: Response) -> Response:
 
 def _version() -> tuple[Any, ...] | None:
     """What a reader sees now; None where the storage cannot tell."""
-    engine = db.session().get_bind()
-    minute = this_minute()
+    engine, minute = db.engine, this_minute()
     if engine.dialect.name == "postgresql":
-        return minute, db.session().scalar(sa.select(sa.cast(sa.func.pg_current_snapshot(), sa.String)))
-    watch = _watch(sqlite_path(db.engine.url))
+        # Beside the session, which takes longer to open than this to answer.
+        with db.asking(engine).connect() as connection:
+            return minute, connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar()
+    watch = _watch(sqlite_path(engine.url))
     return None if watch is None else (minute, watch, watch.data_version())
 
 
