@@ -9,6 +9,7 @@ from app.settings import SETTINGS
 from profilemesh.cli import main
 from profilemesh.planning.decisions import Reason
 from profilemesh.profiling.metrics import CATALOGUE, Metric
+from tests.web import make_app
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -50,3 +51,11 @@ def test_every_command_has_its_heading() -> None:
     commands = main.list_commands(Context(main))
     assert commands
     assert [name for name in commands if f"\n### `{name}`\n" not in text("cli.md")] == []
+
+
+def test_every_address_of_the_api_is_told() -> None:
+    paths = make_app("sqlite:///:memory:").test_client().get("/openapi.json").json["paths"]
+    named = {
+        f"{method.upper()} {path}" for path, methods in paths.items() for method in methods.keys() - {"parameters"}
+    }
+    assert [name for name in sorted(named) if f"`{name}`" not in text("api.md")] == []

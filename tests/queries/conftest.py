@@ -1,0 +1,3 @@
+from tests.web import app, empty_storage, session
+
+__all__ = ["app", "empty_storage", "session"]
