@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries import warehouses
-from app.queries.columns import EVENT, EVENTS
-from app.queries.counts import drift_between, is_drift, pieces, severity_of
+from app.queries.columns import DRIFT_COUNT, EVENT, EVENTS
+from app.queries.counts import drift_between, is_drift, passed, pieces, severity_of
 from app.queries.lists import Order, Part, part_of, since_of, worded_once
 
 SEVERITIES = ("low", "medium", "high")
@@ -58,7 +58,12 @@ class Drift:
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since)
+        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since, self._passed)
+
+    def _passed(self, most: int) -> tuple[datetime | None, int]:
+        if self.asked.table:
+            return None, 0
+        return passed(self.session, DRIFT_COUNT, DRIFT_COUNT.events, self.asked.counted, self.since, most)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ worded_once = lru_cache(maxsize=512)
 """For functions that put a question into SQL: to ask again within the minute, it need not be worded anew, which takes
 longer than many an answer."""
 
+FAR = 1000
+"""The offset from which it is worth asking how to get there."""
+
 
 @dataclass(frozen=True)
 class Cursor:
@@ -90,17 +93,22 @@ def part_of(
     order: Order,
     wanted: Mapping[str, Any],
     since: datetime,
+    passed: Callable[[int], tuple[datetime | None, int]] | None = None,
 ) -> Part:
     """What `limit`, `offset` and `cursor` of `wanted` ask for. The statement has no order yet; `count` tells how many
-    rows it has."""
+    rows it has; `passed` a time so that at most so many come from it on, and how many those are, where that is known
+    without going through them."""
     limit, offset, cursor = wanted["limit"], wanted["offset"], wanted["cursor"]
-    offset, total = 0 if cursor else offset, None
+    offset, total, until = 0 if cursor else offset, None, None
     if offset:
         # Far behind the end there is nothing to skip through.
         total = count()
         if offset >= total:
             return Part([], total, None)
-    rows = session.execute(_cut(statement, order, limit, offset, cursor)).all()
+    if passed and offset >= FAR:
+        until, gone = passed(offset)
+        offset -= gone
+    rows = session.execute(_cut(statement, order, limit, offset, cursor, until)).all()
     if total is None:
         total = count() if cursor or len(rows) > limit else len(rows)
     return Part(rows[:limit], total, _next(rows, limit, len(order.columns), since))
@@ -108,10 +116,17 @@ def part_of(
 
 @worded_once
 def _cut(
-    statement: sa.Select[*tuple[Any, ...]], order: Order, limit: int, offset: int, cursor: Cursor | None
+    statement: sa.Select[*tuple[Any, ...]],
+    order: Order,
+    limit: int,
+    offset: int,
+    cursor: Cursor | None,
+    until: datetime | None,
 ) -> sa.Select[*tuple[Any, ...]]:
     keyed = statement.add_columns(*(c.label(f"key_{i}") for i, c in enumerate(order.columns)))
     cut = keyed.order_by(*order.clauses).limit(limit + 1)
+    if until is not None:
+        cut = cut.where(order.columns[0] < until)
     return cut.where(order.after(cursor.key)) if cursor else cut.offset(offset) if offset else cut
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.queries import warehouses
 from app.queries.columns import RUN, RUN_COUNT, RUNS, STATE
-from app.queries.counts import pieces, runs_between
+from app.queries.counts import passed, pieces, runs_between
 from app.queries.lists import Order, Part, part_of, since_of, worded_once
 
 KNOWN_STATUSES = ("success", "completed", "failed", "drift_detected", "running", "partial")
@@ -69,7 +69,13 @@ class Runs:
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since)
+        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since, self._passed)
+
+    def _passed(self, most: int) -> tuple[datetime | None, int]:
+        asked = self.asked
+        if not asked.is_counted:
+            return None, 0
+        return passed(self.session, RUN_COUNT, RUN_COUNT.runs, asked.counted, self.since, most)
 
 
 FILTERS = ("warehouse", "schema", "table", "q", "status", "environment")
@@ -82,6 +88,10 @@ class Asked:
     chosen: frozenset[tuple[str, Any]]
     since: datetime
     warehouses: frozenset[str] | None
+
+    @property
+    def is_counted(self) -> bool:
+        return not any(name in ("schema", "table", "q") for name, _ in self.chosen)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted = dict(self.chosen)
@@ -114,7 +124,7 @@ def _newest(asked: Asked, most: int) -> sa.Select[*tuple[Any, ...]]:
 
 @worded_once
 def _total(asked: Asked) -> sa.Select[*tuple[Any, ...]]:
-    if any(name in ("schema", "table", "q") for name, _ in asked.chosen):
+    if not asked.is_counted:
         return sa.select(sa.func.count()).select_from(RUNS).where(*asked.conditions())
     counted = runs_between(pieces(asked.since), asked.counted)
     return sa.select(sa.cast(sa.func.coalesce(sa.func.sum(counted.c.runs), 0), sa.BigInteger))
