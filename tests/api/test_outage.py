@@ -13,12 +13,14 @@ import psycopg2
 import pytest
 from sqlalchemy.orm import Session
 
+from app.extensions import db
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.upgrade import upgrade
 from tests.conftest import PostgresServer, own_postgres
 from tests.engine.ticks import wait_for
 from tests.factories import NOW, add_run
 from tests.servers import Answer, Server, running
+from tests.web import make_app
 
 CLIENTS = 6
 PATIENCE = 2.0
@@ -82,14 +84,15 @@ def locked(postgres: PostgresServer) -> Iterator[None]:
 
 
 def is_refusal(answer: Answer) -> bool:
+    if answer.status != 503 or answer.headers["Content-Type"] != "application/problem+json":
+        return False
     problem = json.loads(answer.body)
-    return (
-        answer.status == 503
-        and answer.headers["Content-Type"] == "application/problem+json"
-        and int(answer.headers["Retry-After"]) > 0
-        and problem["status"] == 503
-        and bool(problem["detail"])
-    )
+    return int(answer.headers["Retry-After"]) > 0 and problem["status"] == 503 and bool(problem["detail"])
+
+
+def others(answers: list[Answer]) -> list[tuple[int, bytes]]:
+    """What is neither an answer nor a refusal."""
+    return [(answer.status, answer.body) for answer in answers if answer.status != 200 and not is_refusal(answer)]
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -110,7 +113,7 @@ def test_an_outage_is_told_in_time_and_its_end_needs_no_restart(
     during = [answer for answer in answers if stopped < answer.asked_at and answer.asked_at + answer.seconds < back]
     assert len(during) > CLIENTS and all(is_refusal(answer) for answer in during)
     assert {answer.status for answer in answers if answer.asked_at > started} == {200}
-    assert [answer.body for answer in answers if answer.status != 200 and not is_refusal(answer)] == []
+    assert others(answers) == []
     assert max(answer.seconds for answer in answers) < PATIENCE
     assert server.workers() == workers
 
@@ -129,5 +132,20 @@ def test_who_waits_in_a_statement_hears_of_the_outage_at_once(
         wait_for(lambda: len(answers) >= before + CLIENTS, 10)
         postgres.start()
     held = answers[before : before + CLIENTS]
-    assert all(is_refusal(answer) for answer in held), [(answer.status, answer.body) for answer in held]
+    assert others(answers) == [] and all(is_refusal(answer) for answer in held)
     assert all(answer.asked_at < stopped and answer.asked_at + answer.seconds < stopped + PATIENCE for answer in held)
+
+
+def test_a_connection_that_is_lost_at_the_very_end_spoils_no_answer(postgres: PostgresServer) -> None:
+    """After the answer is made, and before its connection is given back."""
+    app = make_app(postgres.url("postgres"))
+
+    @app.teardown_request
+    def cut(error: BaseException | None) -> None:
+        postgres.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE query ~ 'profilemesh_'")
+
+    with app.app_context():
+        engine = db.engine
+    for path in ("/api/runs", "/api/drift", "/api/dashboard/metrics"):
+        assert app.test_client().get(path).status_code == 200
+    engine.dispose()
