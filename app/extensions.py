@@ -77,7 +77,7 @@ class Storage(SQLAlchemy):
     def _teardown_session(self, exc: BaseException | None) -> None:
         try:
             self.session.remove()
-        except DBAPIError:
+        except (DBAPIError, self.engine.dialect.loaded_dbapi.Error):
             # The database went away after the answer was made, which has gone out; its connection goes with it.
             self.session.registry.clear()
 

@@ -95,7 +95,7 @@ class Tables:
                 state.table_name,
                 state.warehouse_type,
                 ROWS.label("row_count"),
-                LAST.c.column_count,
+                sa.func.coalesce(LAST.c.column_count, _of_last_good(RUN.column_count)).label("column_count"),
                 PROFILED.label("last_profiled_at"),
                 state.last_verified_at,
                 LAST.c.status.label("last_status"),
