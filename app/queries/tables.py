@@ -149,7 +149,7 @@ class Tables:
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.total, self.order, self.wanted, self.now)
+        return part_of(self.session, self.listed, self.count, self.order, self.wanted, self.now)
 
     def _conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
