@@ -1,4 +1,4 @@
-"""Keys that are read without effect: of Phase 1 any more, of later versions not yet. A sentence each."""
+"""Keys of Phase 1 that are read without effect any more. A sentence each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KEYS = (
         lambda found: found == "ml_based",
     ),
     _Key(("drift_detection", "ml_based"), "it was never built; use `drift_detection.strategy: statistical` instead"),
-    _Key(("drift_detection", "statistical"), "the statistical tests choose their own thresholds; remove it"),
+    _Key(("drift_detection", "statistical"), "its settings stand in `drift_detection` itself: `thresholds`, `methods`"),
     _Key(("monitoring", "enable_metrics"), _METRICS, lambda found: str(found).casefold() in _TRUE),
     _Key(("monitoring", "port"), _METRICS),
     _Key(("monitoring", "keep_alive"), _METRICS),
@@ -56,7 +56,6 @@ _KEYS = (
 
 _EVERY_PARTITION = "a profile is always the whole table's; with `partition.key` only what changed is read and merged"
 
-_LATER = (_Key(("drift_detection",), "this version does not look for drift"),)
 _PER_TABLE = (
     _Key(("partition", "strategy"), _EVERY_PARTITION, lambda found: found != "all"),
     _Key(("sampling", "method"), "rows are always drawn at random", lambda found: found != "random"),
@@ -71,10 +70,9 @@ def warnings_of(document: Document) -> tuple[str, ...]:
     lost = [*_KEYS, *_nested(document)]
     past = [(place, f"has no effect any more: {instead}") for place, instead in _applying(lost, document)]
     past += [(place, f"has no effect any more: {_hook_sentence(kind)}") for place, kind in _lost_hooks(document.data)]
-    later = [(place, f"has no effect yet: {instead}") for place, instead in _applying(_LATER, document)]
     if not _is_incremental(document):
         past += [(place, f"has no effect: {_NEEDS_PLANNING}") for place in _sampling(document)]
-    sentences = sorted(past + later, key=lambda pair: document.line(pair[0]))
+    sentences = sorted(past, key=lambda pair: document.line(pair[0]))
     return tuple(f"{document.path}:{document.line(place)}: {dotted(place)} {said}." for place, said in sentences)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from profilemesh.config.document import Text, plain
-from profilemesh.config.model import Window
+from profilemesh.config.model import Thresholds, Window
 from profilemesh.config.problems import ALLOWED, did_you_mean
 
 _TRUE = ("true", "yes", "on", "1")
@@ -251,3 +252,35 @@ class Day(Value):
             if word in names:
                 return names.index(word)
         raise self.refusal(did_you_mean(word, _DAYS))
+
+
+class Ladder(Value):
+    """Three numbers that do not fall: from where on something is low, medium, high."""
+
+    allowed = "three numbers of at least 0 that do not fall, such as [5, 15, 30]"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Thresholds:
+        numbers = [_number(each) for each in value] if isinstance(value, list) else []
+        known = [float(number) for number in numbers if number is not None]
+        if len(known) != 3 or len(numbers) != 3 or known[0] < 0 or sorted(known) != known:
+            raise self.refusal()
+        return Thresholds(*known)
+
+
+class Moment(Value):
+    """A day or a time in ISO 8601, UTC unless it says otherwise; a day as an end is all of it."""
+
+    allowed = "a day such as 2026-11-27, or a time such as 2026-11-27T18:00"
+
+    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
+        self.is_end = is_end
+        super().__init__(**options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
+        try:
+            found = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise self.refusal() from None
+        aware = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        is_day = len(str(value).strip()) <= 10
+        return aware + timedelta(days=1, microseconds=-1) if self.is_end and is_day else aware

@@ -146,8 +146,74 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Ladders:
+    """From where on a change is low, medium and high, by what is measured; the units are told in docs/drift.md."""
+
+    rows: Thresholds = Thresholds(5.0, 20.0, 50.0)
+    arrivals: Thresholds = Thresholds(50.0, 75.0, 100.0)
+    counts: Thresholds = Thresholds(20.0, 40.0, 60.0)
+    shares: Thresholds = Thresholds(1.0, 5.0, 10.0)
+    value_shares: Thresholds = Thresholds(5.0, 10.0, 20.0)
+    means: Thresholds = Thresholds(0.1, 0.5, 0.8)
+    deviations: Thresholds = Thresholds(15.0, 50.0, 100.0)
+    lengths: Thresholds = Thresholds(10.0, 25.0, 50.0)
+    extremes: Thresholds = Thresholds(1.0, 10.0, 100.0)
+    psi: Thresholds = Thresholds(0.1, 0.25, 0.5)
+    jensen_shannon: Thresholds = Thresholds(0.15, 0.25, 0.35)
+    ks: Thresholds = Thresholds(0.1, 0.2, 0.3)
+    chi_square: Thresholds = Thresholds(0.15, 0.3, 0.5)
+    freshness: Thresholds = Thresholds(1.5, 3.0, 6.0)
+
+
+DriftStrategy = Literal["statistical", "absolute_threshold", "standard_deviation"]
+BaselineChoice = Literal["auto", "last", "median", "weekday"]
+Method = Literal["psi", "jensen_shannon", "ks", "chi_square"]
+Direction = Literal["both", "up", "down"]
+
+
+@dataclass(frozen=True)
+class DriftRule:
+    """One entry of `drift_detection.rules`: what it says holds for the metrics that all its globs match."""
+
+    warehouse: str = "*"
+    schema: str = "*"
+    table: str = "*"
+    column: str = "*"
+    metric: str = "*"
+    enabled: bool | None = None
+    strategy: DriftStrategy | None = None
+    baseline: BaselineChoice | None = None
+    window: int | None = None
+    pinned_run: str | None = None
+    methods: tuple[Method, ...] | None = None
+    direction: Direction | None = None
+    thresholds: Thresholds | None = None
+
+
+@dataclass(frozen=True)
+class ExpectedPeriod:
+    """A time of which changes are expected, both ends included: its runs are no baseline for others."""
+
+    since: datetime
+    until: datetime
+    warehouse: str = "*"
+    schema: str = "*"
+    table: str = "*"
+    note: str | None = None
+
+
+@dataclass(frozen=True)
 class DriftConfig:
-    strategy: Literal["absolute_threshold", "standard_deviation", "statistical"] = "absolute_threshold"
+    enabled: bool = True
+    strategy: DriftStrategy = "statistical"
+    baseline: BaselineChoice = "auto"
+    window: int = 14
+    methods: tuple[Method, ...] = ("psi", "ks", "chi_square")
+    false_discovery_rate: float = 0.01
+    direction: Direction = "both"
+    thresholds: Ladders = field(default_factory=Ladders)
+    rules: tuple[DriftRule, ...] = ()
+    expected: tuple[ExpectedPeriod, ...] = ()
     absolute_threshold: Thresholds = Thresholds(5.0, 15.0, 30.0)
     standard_deviation: Thresholds = Thresholds(1.0, 2.0, 3.0)
 

@@ -21,8 +21,10 @@ from profilemesh.config.fields import (
     Free,
     Hours,
     HoursAlone,
+    Ladder,
     ListOf,
     MapOf,
+    Moment,
     OneOf,
     Part,
     Real,
@@ -197,9 +199,74 @@ class ThresholdsSection(Section):
         return replace(self.defaults, **data)
 
 
+class LaddersSection(Section):
+    makes = model.Ladders
+    rows = Ladder()
+    arrivals = Ladder()
+    counts = Ladder()
+    shares = Ladder()
+    value_shares = Ladder()
+    means = Ladder()
+    deviations = Ladder()
+    lengths = Ladder()
+    extremes = Ladder()
+    psi = Ladder()
+    jensen_shannon = Ladder()
+    ks = Ladder()
+    chi_square = Ladder()
+    freshness = Ladder()
+
+
+STRATEGIES = ("statistical", "absolute_threshold", "standard_deviation")
+BASELINES = ("auto", "last", "median", "weekday")
+METHODS = ("psi", "jensen_shannon", "ks", "chi_square")
+DIRECTIONS = ("both", "up", "down")
+
+
+class DriftRuleSection(Section):
+    makes = model.DriftRule
+    warehouse = Word()
+    schema = Word()
+    table = Word()
+    column = Word()
+    metric = Word()
+    enabled = Flag()
+    strategy = OneOf(*STRATEGIES)
+    baseline = OneOf(*BASELINES)
+    window = Whole()
+    pinned_run = Word()
+    methods = ListOf(OneOf(*METHODS), lone=True)
+    direction = OneOf(*DIRECTIONS)
+    thresholds = Ladder()
+
+
+class ExpectedSection(Section):
+    makes = model.ExpectedPeriod
+    since = Moment(required=True)
+    until = Moment(is_end=True, required=True)
+    warehouse = Word()
+    schema = Word()
+    table = Word()
+    note = Word()
+
+    @validates_schema
+    def ends_after_it_began(self, data: dict[str, Any], **options: Any) -> None:
+        if data["until"] < data["since"]:
+            raise ValidationError(f"{ALLOWED}an end that is not before `since`", "until")
+
+
 class DriftSection(Section):
     makes = model.DriftConfig
-    strategy = OneOf("absolute_threshold", "standard_deviation", "statistical", "ml_based")
+    enabled = Flag()
+    strategy = OneOf(*STRATEGIES, "ml_based")
+    baseline = OneOf(*BASELINES)
+    window = Whole()
+    methods = ListOf(OneOf(*METHODS), lone=True)
+    false_discovery_rate = _fraction()
+    direction = OneOf(*DIRECTIONS)
+    thresholds = Part(LaddersSection)
+    rules = ListOf(Part(DriftRuleSection))
+    expected = ListOf(Part(ExpectedSection))
     absolute_threshold = Part(lambda: ThresholdsSection(model.DriftConfig.absolute_threshold))
     standard_deviation = Part(lambda: ThresholdsSection(model.DriftConfig.standard_deviation))
     statistical = Free()
@@ -207,9 +274,11 @@ class DriftSection(Section):
 
     @post_load
     def made(self, data: dict[str, Any], **options: Any) -> Any:
-        # Phase 1 named a strategy that was never built.
+        # Phase 1 named a strategy that was never built, and took its own default where thresholds stood alone.
         if data.get("strategy") == "ml_based":
             data["strategy"] = "statistical"
+        elif "absolute_threshold" in data or "standard_deviation" in data:
+            data.setdefault("strategy", "absolute_threshold")
         return super().made(data, **options)
 
 

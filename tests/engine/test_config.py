@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from profilemesh.config import Config, Thresholds, Window, find_config, load_config, normalised_url
+from profilemesh.config import (
+    Config,
+    DriftConfig,
+    DriftRule,
+    Ladders,
+    Thresholds,
+    Window,
+    find_config,
+    load_config,
+    normalised_url,
+)
 from profilemesh.config.model import ProbeOverride
 from profilemesh.errors import ConfigError
 
@@ -181,6 +191,62 @@ def test_a_phase_1_snowflake_file_loads() -> None:
 def test_every_type_of_server_is_accepted(load: Load, kind: str) -> None:
     config = load(f"source: {{type: {kind}, name: main, host: h}}")
     assert config.warehouses["main"].type == kind.removesuffix("ql" if kind == "postgresql" else "")
+
+
+def drift(load: Load, text: str) -> DriftConfig:
+    return load(SOURCE + "drift_detection:\n" + text).drift_detection
+
+
+def test_drift_is_told_by_statistics_unless_a_phase_1_file_says_otherwise(load: Load) -> None:
+    assert load(SOURCE).drift_detection.strategy == "statistical"
+    assert drift(load, "  baseline: median").strategy == "statistical"
+    assert drift(load, "  absolute_threshold: {low_threshold: 1}").strategy == "absolute_threshold"
+    assert drift(load, "  standard_deviation: {high_threshold: 4}").strategy == "absolute_threshold"
+    assert drift(load, "  strategy: standard_deviation").strategy == "standard_deviation"
+
+
+def test_drift_rules_and_expected_times_are_read(load: Load) -> None:
+    found = drift(
+        load,
+        """
+  thresholds: {means: [0.2, 0.5, 1]}
+  rules:
+    - {table: orders, column: email, metric: null_percent, thresholds: [0, 2, 4], direction: up, methods: ks}
+  expected:
+    - {since: 2026-11-27, until: 2026-11-30, table: orders, note: Black Friday}
+    - {since: "2026-12-24T18:00+01:00", until: 2026-12-24T18:30}
+""",
+    )
+    assert found.thresholds == Ladders(means=Thresholds(0.2, 0.5, 1))
+    assert found.rules[0] == DriftRule(
+        table="orders",
+        column="email",
+        metric="null_percent",
+        thresholds=Thresholds(0, 2, 4),
+        direction="up",
+        methods=("ks",),
+    )
+    assert found.expected[0].until == datetime(2026, 11, 30, 23, 59, 59, 999999, tzinfo=UTC)
+    assert found.expected[1].since == datetime(2026, 12, 24, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("  thresholds: {means: [1, 0.5, 2]}", "three numbers of at least 0 that do not fall"),
+        ("  thresholds: {means: 5}", "three numbers"),
+        ("  thresholds: {means: [1, 2]}", "three numbers"),
+        ("  methods: [kss]", "did you mean 'ks'"),
+        ("  false_discovery_rate: 0", "above 0"),
+        ("  expected: [{since: 2026-13-01, until: 2026-12-02}]", "a day such as"),
+        ("  expected: [{since: 2026-12-03, until: 2026-12-02}]", "not before `since`"),
+        ("  expected: [{since: 2026-12-03}]", "until: found nothing"),
+    ],
+)
+def test_drift_settings_that_cannot_be_meant_are_refused(
+    refusal: Callable[..., list[str]], text: str, told: str
+) -> None:
+    assert told in refusal(SOURCE + "drift_detection:\n" + text)[0]
 
 
 def test_hooks_may_stand_under_a_switch(load: Load) -> None:

@@ -14,7 +14,7 @@ from marshmallow.fields import Field, Nested
 
 from profilemesh.config import model
 from profilemesh.config.fields import Either, ListOf, MapOf
-from profilemesh.config.model import Config, DriftConfig
+from profilemesh.config.model import Config, DriftConfig, Ladders
 from profilemesh.config.schemas import ConfigSection, Section
 
 DOCS = (Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
@@ -109,6 +109,13 @@ def test_documented_thresholds_are_the_ones_that_hold(strategy: str) -> None:
     for name in ("low", "medium", "high"):
         row = documented()[f"drift_detection.{strategy}", f"{name}_threshold"]
         assert row == f"`{getattr(thresholds, name)}`"
+
+
+def test_documented_ladders_are_the_ones_that_hold() -> None:
+    for field in fields(Ladders):
+        ladder = getattr(Ladders(), field.name)
+        row = documented()["drift_detection.thresholds", field.name]
+        assert row == f"`[{ladder.low:g}, {ladder.medium:g}, {ladder.high:g}]`"
 
 
 def test_every_section_that_makes_a_dataclass_fills_all_of_it() -> None:

@@ -1,0 +1,73 @@
+"""One column then and now, and one measure tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from profilemesh.drift import measures as m
+from profilemesh.drift.baselines import Baseline, Past
+from profilemesh.drift.findings import Kind, Severity
+from profilemesh.drift.profiles import Profile
+from profilemesh.drift.rules import Rules, Setting
+from profilemesh.drift.severity import Effect, severity_of
+from profilemesh.profiling.summary import ColumnSummary
+from profilemesh.tables import Kind as ColumnKind
+
+RUNNING_RUNS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`severity` is what the effect alone would be, None below the ladder. `p_value` None: no test exists, or none was
+    needed (`is_sure`)."""
+
+    column: str
+    metric: str
+    kind: Kind
+    baseline: Baseline | None
+    before: float | None
+    now: float | None
+    effect: Effect
+    severity: Severity | None
+    p_value: float | None = None
+    is_sure: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One column then and now. `was` are its metrics in the reference run; the summaries are None where not at hand."""
+
+    name: str
+    kind: ColumnKind
+    past: Past
+    rules: Rules
+    was: m.Metrics
+    now: m.Metrics
+    reference: Profile
+    before: ColumnSummary | None = None
+    after: ColumnSummary | None = None
+    elapsed_days: float = 0.0
+
+    def baseline(self, setting: Setting, measure: m.Measure) -> Baseline | None:
+        values = [measure.read(run.metrics.get(self.name, {})) for run in self.past.runs]
+        return self.past.baseline(setting, values)
+
+    def setting(self, metric: str) -> Setting | None:
+        """None where the metric is not compared, or by a strategy of Phase 1."""
+        setting = self.rules.setting(self.name, metric)
+        return setting if setting.enabled and setting.strategy == "statistical" else None
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether its numbers name things: dense and nearly all different, or running on from run to run. They have no
+        distribution that could drift."""
+        if self.kind is not ColumnKind.INTEGER:
+            return False
+        highest = [m.EXTREMES[1].read(run.metrics.get(self.name, {})) for run in self.past.runs[-RUNNING_RUNS:]]
+        return m.is_identifier(self.now) or m.is_running([*highest, m.EXTREMES[1].read(self.now)])
+
+    def severity(self, effect: Effect, setting: Setting, ladder: str) -> Severity | None:
+        return severity_of(effect.size, self.rules.ladder(setting, ladder), setting.direction)

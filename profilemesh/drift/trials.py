@@ -1,0 +1,140 @@
+"""The statistical comparison of one column: each measure's effect, and whether chance explains it.
+
+A p-value is computed only where the effect reaches the ladder; the other trials count among the tests of the table all
+the same (as if their p-value were 1), so that the false discovery rate holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from profilemesh.drift import chance
+from profilemesh.drift import measures as m
+from profilemesh.drift.extremes import extremes, times
+from profilemesh.drift.findings import Kind, Unit
+from profilemesh.drift.pairs import Pair, Trial
+from profilemesh.drift.profiles import number
+from profilemesh.drift.severity import Effect, deviations, percent, points
+from profilemesh.drift.shapes import shapes
+
+ESTIMATE = 1.04 / 64.0
+"""One standard error of a distinct count by 4,096 registers."""
+LISTED = 1000
+
+
+def trials(pair: Pair) -> Iterator[Trial]:
+    """Every measure that is known then and now."""
+    yield from _shares(pair)
+    shape = list(shapes(pair))
+    yield from shape
+    p_values = [trial.p_value for trial in shape if trial.p_value is not None]
+    p_shape = min(1.0, len(p_values) * min(p_values)) if p_values else None
+    for trial in (_distinct(pair), _mean(pair), _deviation(pair, p_shape), _length(pair)):
+        if trial is not None:
+            yield trial
+    yield from times(pair) if pair.kind.is_temporal else extremes(pair)
+
+
+def _shares(pair: Pair) -> Iterator[Trial]:
+    for measure in m.SHARES:
+        now, was, setting = measure.read(pair.now), measure.read(pair.was), pair.setting(measure.name)
+        # None then and none now is no test: it could not have found anything (Tarone 1990).
+        if now is None or was is None or setting is None or now == was == 0:
+            continue
+        baseline = pair.baseline(setting, measure)
+        if baseline is None:
+            continue
+        before = baseline.centre
+        effect = points(before, now)
+        assert effect is not None
+        severity = pair.severity(effect, setting, measure.ladder)
+        p_value = _shares_p(pair, measure, before, now) if severity else 1.0
+        yield Trial(pair.name, measure.name, Kind.METRIC, baseline, before, now, effect, severity, p_value)
+
+
+def _shares_p(pair: Pair, measure: m.Measure, before: float, now: float) -> float | None:
+    n, others = measure.whole(pair.now), measure.whole(pair.was)
+    if n is None or others is None:
+        return None
+    hits = (round(now * n / 100.0), round(n), round(before * others / 100.0), round(others))
+    return chance.shares_p(*hits)
+
+
+def _mean(pair: Pair) -> Trial | None:
+    now, setting, deviation = m.MEAN.read(pair.now), pair.setting("mean"), m.DEVIATION.read(pair.was)
+    if now is None or setting is None or deviation is None or pair.is_identifier:
+        return None
+    baseline = pair.baseline(setting, m.MEAN)
+    effect = deviations(baseline.centre, now, deviation) if baseline else None
+    if baseline is None or effect is None:
+        return None
+    severity = pair.severity(effect, setting, "means")
+    p_value: float | None = 1.0
+    if severity:
+        spread, n, others = m.DEVIATION.read(pair.now), m.present(pair.now), m.present(pair.was)
+        known = spread is not None and n is not None and others is not None
+        p_value = chance.means_p(now, spread, round(n), baseline.centre, deviation, round(others)) if known else None  # type: ignore[arg-type]
+    return Trial(pair.name, "mean", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_value)
+
+
+def _deviation(pair: Pair, p_shape: float | None) -> Trial | None:
+    """Its own law hangs on the tails, which no summary knows well: the whole distribution must have changed."""
+    now, setting = m.DEVIATION.read(pair.now), pair.setting("stddev")
+    if now is None or setting is None or pair.is_identifier:
+        return None
+    baseline = pair.baseline(setting, m.DEVIATION)
+    effect = percent(baseline.centre, now) if baseline else None
+    if baseline is None or effect is None:
+        return None
+    if effect.unit is Unit.ABSOLUTE and effect.size:
+        effect = Effect(math.copysign(math.inf, effect.size), Unit.PERCENT)
+    severity = pair.severity(effect, setting, "deviations")
+    return Trial(pair.name, "stddev", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_shape)
+
+
+def _distinct(pair: Pair) -> Trial | None:
+    """Against what the reference's count becomes in as many values as there are now: unchanged, in proportion, or
+    anything between."""
+    now, setting, before = m.DISTINCT.read(pair.now), pair.setting("distinct_count"), m.DISTINCT.read(pair.was)
+    n, others = m.present(pair.now), m.present(pair.was)
+    if now is None or setting is None or not before or not n or not others:
+        return None
+    baseline = pair.baseline(setting, m.DISTINCT)
+    ratio = n / others
+    low, high = before * min(1.0, ratio), before * max(1.0, ratio)
+    nearest = min(max(now, low), high)
+    effect = Effect(100.0 * (now - nearest) / nearest, Unit.PERCENT)
+    severity = pair.severity(effect, setting, "counts")
+    p_value = _distinct_p(nearest, now) if severity else 1.0
+    return Trial(pair.name, "distinct_count", Kind.METRIC, baseline, before, now, effect, severity, p_value)
+
+
+def _distinct_p(before: float, now: float) -> float:
+    """The count of different values in a sample varies by at most its root; an estimate by its own error as well."""
+    variance = before + now + sum((ESTIMATE * x) ** 2 for x in (before, now) if x > LISTED)
+    return chance.normal_p((now - before) / math.sqrt(variance))
+
+
+def _length(pair: Pair) -> Trial | None:
+    now, setting = m.LENGTH.read(pair.now), pair.setting("avg_length")
+    if now is None or setting is None:
+        return None
+    baseline = pair.baseline(setting, m.LENGTH)
+    effect = percent(baseline.centre, now) if baseline else None
+    if baseline is None or effect is None:
+        return None
+    severity = pair.severity(effect, setting, "lengths")
+    p_value = _lengths_p(pair, baseline.centre, now) if severity else 1.0
+    return Trial(pair.name, "avg_length", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_value)
+
+
+def _lengths_p(pair: Pair, before: float, now: float) -> float | None:
+    """A variance between two bounds is at most (most - mean) * (mean - least) (Bhatia and Davis 2000)."""
+    parts = []
+    for mean, metrics in ((now, pair.now), (before, pair.was)):
+        low, high, n = number(metrics.get("min_length")), number(metrics.get("max_length")), m.present(metrics)
+        if low is None or high is None or not n:
+            return None
+        parts += [mean, math.sqrt(max(0.0, (high - mean) * (mean - low))), round(n)]
+    return chance.means_p(*parts)  # type: ignore[arg-type]
