@@ -149,7 +149,8 @@ def _strong(word: str, style: Style) -> str:
 
 def _link(words: str, to: str, style: Style) -> str:
     if style is Style.HTML:
-        return f'<a href="{html.escape(to)}">{words}</a>'
+        # Mail has a plain part too, made of this: without the tag.
+        return f'<a href="{html.escape(to)}">{html.escape(to)}</a>'
     return f"[{words}]({to})" if style is Style.MARKDOWN else to
 
 
