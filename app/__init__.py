@@ -14,6 +14,7 @@ from app import (
     compression,
     errors,
     extensions,
+    findings,
     formats,
     links,
     preview,
@@ -21,7 +22,7 @@ from app import (
     security,
     storage,
 )
-from app.pages import plan, runs, tables
+from app.pages import drift, plan, runs, tables, triage
 from app.settings import read_settings, storage_url
 
 
@@ -37,6 +38,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.strict_slashes = True
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
+    findings.init_app(app)
     links.init_app(app)
     clients.init_app(app)
     preview.init_app(app)
@@ -46,7 +48,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for pages in (plan.pages, runs.pages, tables.pages):
+    for pages in (triage.pages, drift.pages, plan.pages, runs.pages, tables.pages):
         app.register_blueprint(pages)
     errors.init_app(app)
     return app

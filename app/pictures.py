@@ -74,6 +74,38 @@ def _from_to(name: str, values: Sequence[float | None], write: Any) -> str:
     return f"{name} in {len(known)} runs: from {write(known[0])} to {write(known[-1])}"
 
 
+def finding_spark(finding: Any, values: Sequence[float | None]) -> Markup:
+    """The metric of a finding in the last runs of its table."""
+    write = {"null_percent": percent, "row_count": compact, "distinct_count": compact}.get(finding.metric_name, number)
+    label = _from_to(finding.metric_name.replace("_", " ").capitalize(), values, write)
+    return spark(values, label, width=96) if label else Markup("")
+
+
+def finding_chart(
+    finding: Any, name: str, runs: Sequence[Any], values: Sequence[float | None], seen: set[str]
+) -> Markup:
+    """The metric over time, the runs that found it marked, the baseline drawn across."""
+    is_share = name.endswith("_percent")
+    write = percent if is_share else compact if name.endswith("_count") else number
+    marks = [
+        Mark(
+            run.profiled_at,
+            value,
+            f"{_day(run)}: {write(value)}" + (", found" if run.run_id in seen else ""),
+            "found" if run.run_id in seen else "",
+        )
+        for run, value in zip(runs, values, strict=True)
+    ]
+    known = [mark.value for mark in marks if mark.value is not None]
+    if len(known) < 2:
+        return Markup("")
+    label = name.replace("_", " ").capitalize()
+    told = f"{label} in {len(known)} runs, found in {sum(bool(mark.kind) for mark in marks)} of them: "
+    told += f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
+    level = finding.baseline_value if name == finding.metric_name else None
+    return line(marks, told, "%" if is_share else "", whole=name.endswith("_count"), level=level)
+
+
 def distribution(column: ColumnProfile) -> Markup:
     """How the values are spread: bins of numbers or days, else the most frequent values."""
     if bins := column.histogram:
