@@ -65,9 +65,7 @@ def column_summary(column: Values) -> ColumnSummary:
     if column.kind in NUMBERS:
         return _with_numbers(summary, x, column.shift)
     if column.kind is Kind.DATE:
-        keys, counts = np.unique(x, return_counts=True)
-        days = Days.of(zip(keys.tolist(), counts.tolist(), strict=True))
-        return replace(summary, days=days, extremes=_extremes(x))
+        return replace(summary, days=Days.of(_counts(x.astype(np.int64))), extremes=_extremes(x))
     if column.kind is Kind.BOOLEAN:
         return replace(summary, trues=int(x.sum()))
     lengths = 8 + (x.astype(np.int64) % 13)
@@ -99,15 +97,27 @@ def _buckets(x: Array) -> tuple[tuple[int, int], ...]:
         keys = np.floor(np.log(size) / LOG_RATIO)
     keys = np.where(size > 0, keys + BUCKET_OFFSET, 0.0)
     keys = np.where(x < 0, -keys, keys).astype(np.int64)
-    found, counts = np.unique(keys, return_counts=True)
-    return tuple(zip(found.tolist(), counts.tolist(), strict=True))
+    return _counts(keys)
+
+
+def _counts(keys: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    if not keys.size:
+        return ()
+    least = keys.min()
+    counts = np.bincount(keys - least)
+    found = np.nonzero(counts)[0]
+    return tuple(zip((found + least).tolist(), counts[found].tolist(), strict=True))
 
 
 def _top(x: Array, mark: str) -> TopValues | None:
-    found, counts = np.unique(x, return_counts=True)
-    if found.size > TOP_LIMIT:
+    if np.unique(x[: 5 * TOP_LIMIT]).size > TOP_LIMIT:
         return None
-    return TopValues({f"{mark}{key}": count for key, count in zip(found.tolist(), counts.tolist(), strict=True)})
+    if x.dtype.kind == "f":
+        pairs = zip(*(each.tolist() for each in np.unique(x, return_counts=True)), strict=True)
+    else:
+        pairs = iter(_counts(x.astype(np.int64)))
+    counts = {f"{mark}{key}": count for key, count in pairs}
+    return TopValues(counts) if len(counts) <= TOP_LIMIT else None
 
 
 def _registers(x: Array) -> HyperLogLog:

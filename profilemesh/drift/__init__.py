@@ -17,7 +17,7 @@ from profilemesh.drift.culprits import culprits
 from profilemesh.drift.findings import Culprit, Finding, Kind, Severity, Unit
 from profilemesh.drift.folding import folded
 from profilemesh.drift.freshness import freshness
-from profilemesh.drift.pairs import Pair, Trial
+from profilemesh.drift.pairs import Pair, Trial, names_things
 from profilemesh.drift.profiles import GOOD, Profile, profile_of
 from profilemesh.drift.references import reference
 from profilemesh.drift.rules import Rules, rules_for
@@ -80,8 +80,8 @@ def compare(
 
     `history` may hold any runs of the table: later, failed, unlike and expected ones are left out. `summary` is that of
     the `reference_run`, where the profiles do not bring their own. `parts` are summaries of the current partitions by
-    name, `parts_before` the reference's: with them the findings name the partitions at fault. An unlike or failed run
-    is compared with nothing.
+    name, `parts_before` the reference's, each of them all there are: with them the findings name the partitions at
+    fault. A failed run is compared with nothing, one without any run of like scope by its columns alone.
     """
     runs = tuple(history)
     if current.status not in GOOD:
@@ -107,7 +107,7 @@ def _trials(
     if phase1.is_asked_for(rules):
         yield from phase1.trials(current, past, rules)
     if known is not None:
-        for name in current.metrics:
+        for name in filter(None, current.metrics):
             pair = _pair(name, current, past, rules, known, before)
             if pair is not None:
                 yield from trials(pair)
@@ -126,7 +126,9 @@ def _pair(
         return None
     days = (current.at - known.at).total_seconds() / 86400
     kind = kinds[1] or kinds[0] or ColumnKind.OTHER
-    return Pair(name, kind, past, rules, known.metrics[name], current.metrics[name], known, old, new, days)
+    was, now = known.metrics[name], current.metrics[name]
+    is_identifier = names_things(name, kind, now, past)
+    return Pair(name, kind, past, rules, was, now, known, old, new, days, is_identifier)
 
 
 def _kind(profile: Profile, summary: ColumnSummary | None, name: str) -> ColumnKind | None:

@@ -18,7 +18,7 @@ from profilemesh.tables import Kind as ColumnKind
 def extremes(pair: Pair) -> Iterator[Trial]:
     if pair.is_identifier:
         return
-    lows, highs = (pair.baseline(pair.rules.default, measure) for measure in m.EXTREMES)
+    lows, highs = (pair.baseline(pair.rules.setting(pair.name, measure.name), measure) for measure in m.EXTREMES)
     if lows is None or highs is None:
         return
     low, high = min(lows.values), max(highs.values)

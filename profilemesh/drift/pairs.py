@@ -38,7 +38,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One column then and now. `was` are its metrics in the reference run; the summaries are None where not at hand."""
+    """One column then and now. `was` are its metrics in the reference run; the summaries are None where not at hand.
+    The numbers of an identifier name things."""
 
     name: str
     kind: ColumnKind
@@ -50,6 +51,7 @@ class Pair:
     before: ColumnSummary | None = None
     after: ColumnSummary | None = None
     elapsed_days: float = 0.0
+    is_identifier: bool = False
 
     def baseline(self, setting: Setting, measure: m.Measure) -> Baseline | None:
         values = [measure.read(run.metrics.get(self.name, {})) for run in self.past.runs]
@@ -60,14 +62,14 @@ class Pair:
         setting = self.rules.setting(self.name, metric)
         return setting if setting.enabled and setting.strategy == "statistical" else None
 
-    @property
-    def is_identifier(self) -> bool:
-        """Whether its numbers name things: dense and nearly all different, or running on from run to run. They have no
-        distribution that could drift."""
-        if self.kind is not ColumnKind.INTEGER:
-            return False
-        highest = [m.EXTREMES[1].read(run.metrics.get(self.name, {})) for run in self.past.runs[-RUNNING_RUNS:]]
-        return m.is_identifier(self.now) or m.is_running([*highest, m.EXTREMES[1].read(self.now)])
-
     def severity(self, effect: Effect, setting: Setting, ladder: str) -> Severity | None:
         return severity_of(effect.size, self.rules.ladder(setting, ladder), setting.direction)
+
+
+def names_things(name: str, kind: ColumnKind, now: m.Metrics, past: Past) -> bool:
+    """Whether a column is an identifier: dense and nearly all different, or running on from run to run. Its numbers
+    have no distribution that could drift."""
+    if kind is not ColumnKind.INTEGER:
+        return False
+    highest = [m.EXTREMES[1].read(run.metrics.get(name, {})) for run in past.runs[-RUNNING_RUNS:]]
+    return m.is_identifier(now) or m.is_running([*highest, m.EXTREMES[1].read(now)])

@@ -22,8 +22,8 @@ def trials(current: Profile, past: Past, rules: Rules) -> Iterator[Trial]:
         yield from _trial("", ROWS.name, current.rows, values, past, rules)
     for column, metrics in current.metrics.items():
         for name, value in metrics.items():
-            # A column's count is the table's.
-            if name != "count" and number(value) is not None:
+            # A column's count is the table's, whose own metrics have an empty column.
+            if column and name != "count" and number(value) is not None:
                 values = [number(run.metrics.get(column, {}).get(name)) for run in past.runs]
                 yield from _trial(column, name, value, values, past, rules)
 

@@ -22,7 +22,8 @@ GOOD = ("success", "completed")
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`metrics` by column, under the names of the catalogue; what is absent is unknown. `rows` are the table's, unknown
-    of a sample. `summary` is needed for distributions only. `at` is the time that the profile is of."""
+    of a sample. `summary` is needed for distributions only. `at` is the time that the profile is of. `scope` is `full`,
+    `merged` or `sample`; what has another, or none, is compared with nothing."""
 
     run_id: str
     at: datetime

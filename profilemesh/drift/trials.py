@@ -70,12 +70,16 @@ def _mean(pair: Pair) -> Trial | None:
     if baseline is None or effect is None:
         return None
     severity = pair.severity(effect, setting, "means")
-    p_value: float | None = 1.0
-    if severity:
-        spread, n, others = m.DEVIATION.read(pair.now), m.present(pair.now), m.present(pair.was)
-        known = spread is not None and n is not None and others is not None
-        p_value = chance.means_p(now, spread, round(n), baseline.centre, deviation, round(others)) if known else None  # type: ignore[arg-type]
+    p_value = _means_p(pair, baseline.centre, now) if severity else 1.0
     return Trial(pair.name, "mean", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_value)
+
+
+def _means_p(pair: Pair, before: float, now: float) -> float | None:
+    deviation, spread = m.DEVIATION.read(pair.was), m.DEVIATION.read(pair.now)
+    n, others = m.present(pair.now), m.present(pair.was)
+    if deviation is None or spread is None or n is None or others is None:
+        return None
+    return chance.means_p(now, spread, round(n), before, deviation, round(others))
 
 
 def _deviation(pair: Pair, p_shape: float | None) -> Trial | None:
@@ -131,10 +135,13 @@ def _length(pair: Pair) -> Trial | None:
 
 def _lengths_p(pair: Pair, before: float, now: float) -> float | None:
     """A variance between two bounds is at most (most - mean) * (mean - least) (Bhatia and Davis 2000)."""
-    parts = []
-    for mean, metrics in ((now, pair.now), (before, pair.was)):
-        low, high, n = number(metrics.get("min_length")), number(metrics.get("max_length")), m.present(metrics)
-        if low is None or high is None or not n:
-            return None
-        parts += [mean, math.sqrt(max(0.0, (high - mean) * (mean - low))), round(n)]
-    return chance.means_p(*parts)  # type: ignore[arg-type]
+    spread, deviation = _most_spread(now, pair.now), _most_spread(before, pair.was)
+    n, others = m.present(pair.now), m.present(pair.was)
+    if spread is None or deviation is None or n is None or others is None:
+        return None
+    return chance.means_p(now, spread, round(n), before, deviation, round(others))
+
+
+def _most_spread(mean: float, metrics: m.Metrics) -> float | None:
+    low, high = number(metrics.get("min_length")), number(metrics.get("max_length"))
+    return None if low is None or high is None else math.sqrt(max(0.0, (high - mean) * (mean - low)))

@@ -305,9 +305,9 @@ class StoredFinding(Base):
     """A fact that drift found, from its first occurrence until it is resolved.
 
     Of one fact at most one is not resolved: `fingerprint` is unique among those whose `state` is another. `state` is
-    open, acknowledged, snoozed (until `snoozed_until`), expected or resolved. What was last seen of it stands here, each
-    occurrence in `profilemesh_occurrences`, what people did in `profilemesh_triage`. `quiet_runs` counts the like runs
-    since that did not find it.
+    open, acknowledged, snoozed (until `snoozed_until`), expected or resolved. What was last seen of it stands here,
+    each occurrence in `profilemesh_occurrences`, what people did in `profilemesh_triage`. `quiet_runs` counts the like
+    runs since that did not find it.
     """
 
     __tablename__ = "profilemesh_findings"

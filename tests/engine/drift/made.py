@@ -24,12 +24,12 @@ def rules(*entries: DriftRule, **settings: Any) -> Rules:
 
 
 def numbers(
-    day: int, columns: Mapping[str, Mapping[str, Any]] | None = None, rows: int | None = 1000, **more: Any
+    day: int, metrics: Mapping[str, Mapping[str, Any]] | None = None, rows: int | None = 1000, **more: Any
 ) -> Profile:
     """A run of which numbers alone are known, as storage has them."""
     run_id = more.pop("run_id", f"run-{day}")
     scope = more.pop("scope", "full")
-    return Profile(run_id, MONDAY + day * DAY, scope, rows, columns or {}, **more)
+    return Profile(run_id, MONDAY + day * DAY, scope, rows, metrics or {}, **more)
 
 
 def rows(seed: int = 0, n: int = 2000, first: int = 1) -> dict[str, Values]:
