@@ -221,7 +221,7 @@ def _dates(first: datetime, last: datetime, left: float, width: float, height: f
 
 def scale_between(low: float, high: float, whole: bool = True) -> list[float]:
     """Round steps over low to high, from 0 unless their distance is small against them or one is below 0."""
-    if low >= 0 and (low == 0 or high - low > 0.4 * high or high == low):
+    if low >= 0 and (low == 0 or high - low > 0.4 * high or high - low < (0 if whole else high / 500) or high == low):
         return scale_to(high, whole)
     step = scale_to(max(high - low, abs(high)) if high == low else high - low, whole)[1]
     first = math.floor(low / step)

@@ -22,7 +22,9 @@ NAME_LENGTH = 90
 def init_app(app: Flask) -> None:
     told = {"sentence": sentence, "heading": heading, "metric": metric, "seen": seen, "value": value}
     app.jinja_env.filters.update({f"finding_{name}": tell for name, tell in told.items()})
-    app.jinja_env.filters.update(effect=effect, effect_tip=effect_tip, chance=chance, baseline=baseline)
+    app.jinja_env.filters.update(
+        effect=effect, effect_tip=effect_tip, chance=chance, baseline=baseline, severity_mark=severity_mark
+    )
     app.jinja_env.globals.update(then_and_now=then_and_now)
 
 
@@ -40,6 +42,16 @@ class Basis:
     culprits: tuple[tuple[str, float], ...] = ()
     explains: tuple[Mapping[str, Any], ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def over_all(self) -> bool:
+        return any(share > 1 for _, share in self.culprits)
+
+    @property
+    def moved(self) -> str | None:
+        """The value whose share moved most."""
+        told = self.details.get("moved")
+        return str(told["value"]) if isinstance(told, Mapping) and told.get("value") is not None else None
 
     @classmethod
     def of(cls, stored: Any) -> Basis:
@@ -78,7 +90,7 @@ def _mappings(value: Any) -> list[Mapping[str, Any]]:
     return [each for each in _list(value) if isinstance(each, Mapping)]
 
 
-def sentence(finding: Any, length: int = 420) -> Markup:
+def sentence(finding: Any, length: int = 280) -> Markup:
     """As a person says it: what it is about stands out, and what is too long is in the tip."""
     text = plain(finding.sentence)
     names = [f"{finding.table_name}.{finding.column_name}", finding.column_name, finding.table_name]
@@ -181,13 +193,16 @@ def chance(basis: Basis) -> str:
     told = f"If nothing had changed, chance alone would bring as much {often} ({_p(p)})."
     if adjusted is None:
         return told
-    return f"{told} Among all tests of this run, its p-value counts as {_p(adjusted, '')}."
+    return f"{told} Counted among all tests of this run: {_p(adjusted)}."
 
 
-def _p(p: float, name: str = "p ") -> str:
-    if p < 1e-9:
-        return f"{name}< 1e-9" if name else "less than 1e-9"
-    return f"{name}= {number(p)}" if name else number(p)
+def _p(p: float) -> str:
+    return "p < 1e-9" if p < 1e-9 else f"p = {number(p)}"
+
+
+def severity_mark(severity: Any) -> str:
+    """The class of its mark: shape and colour."""
+    return severity if severity in ("high", "medium") else "low"
 
 
 def baseline(basis: Basis) -> str:
@@ -220,7 +235,7 @@ DONE = {
     "reopen": "open again",
 }
 STATES = {
-    "open": "Found, and nobody has said anything of it yet",
+    "open": "Found, and not taken up yet",
     "acknowledged": "Somebody looks after it",
     "snoozed": "Quiet until a time; then it is open again",
     "expected": "It was meant to be: no alarm, and its runs are no baseline for others",

@@ -12,10 +12,10 @@ from flask import Blueprint, Response, abort
 from markupsafe import Markup
 
 from app.distributions import overlay
+from app.drift_pictures import finding_chart, finding_spark
 from app.extensions import db
 from app.findings import STATES, Basis
 from app.pages import parse, show
-from app.pictures import finding_chart, finding_spark
 from app.queries import courses, findings, profiles, runs, warehouses
 from app.queries.pages import Page
 from app.schemas.findings import FindingPageFilter
@@ -91,7 +91,7 @@ def _shown(finding: Any, basis: Basis, now: datetime) -> dict[str, Any]:
     session = db.session()
     seen = findings.occurrences(session, finding.finding_id)
     about = courses.runs_about(session, finding)
-    name, values = courses.of_one(session, finding, about)
+    course = courses.of_one(session, finding, about, basis.moved)
     named = courses.runs_named(
         session, finding, {*basis.baseline_runs, *_ids(finding), *(each.run_id for each in seen)}
     )
@@ -106,8 +106,8 @@ def _shown(finding: Any, basis: Basis, now: datetime) -> dict[str, Any]:
         "reference": reference,
         "current": current,
         "overlay": overlay(before, after),
-        "course": name,
-        "chart": finding_chart(finding, name, about, values, {each.run_id for each in seen}) if values else Markup(""),
+        "course": course,
+        "chart": finding_chart(finding, course, about, {each.run_id for each in seen}),
         "tomorrow": now.date() + timedelta(days=1),
     }
 

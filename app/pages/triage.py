@@ -76,10 +76,9 @@ def _until(days: str, until: str) -> datetime | None:
 
 def _told(outcomes: Sequence[Outcome], asked: dict[str, Any]) -> str:
     counts, done = Counter(each.result for each in outcomes), DONE[asked["action"]]
-    of = "finding" if counts["done"] == 1 else "findings"
-    said = [f"{counts['done']} {of} {done}" if counts["done"] else f"Nothing to do: {done} already"]
-    if counts["done"] and counts["unchanged"]:
-        said.append(f"{counts['unchanged']} {plural(counts['unchanged'], 'was', 'were')} so already")
+    said = [f"{counts['done']} {plural(counts['done'], 'finding')} {done}" if counts["done"] else "Nothing changed"]
+    if counts["unchanged"]:
+        said.append(f"{counts['unchanged']} left as {plural(counts['unchanged'], 'it was', 'they were')}")
     if counts["missing"]:
         said.append(f"{counts['missing']} not found")
     return ", ".join(said) + "."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries.columns import RESULT, RUN
-from app.queries.profiles import to_number
+from app.queries.profiles import ColumnProfile, to_number
 from app.queries.runs import GOOD_STATUSES, NEWEST_FIRST
 from app.queries.tables import KEY
 from profilemesh.drift import Kind
@@ -28,15 +29,15 @@ MEASURES = {each.name: each for each in (*m.SHARES, m.DISTINCT, m.MEAN, m.DEVIAT
 INSTEAD = ("mean", "distinct_count")
 """What is shown of a column whose distribution moved: the first that is known."""
 
-Course = list[float | None]
+Values = list[float | None]
 
 
-def of_findings(session: Session, rows: Sequence[Any], now: datetime) -> dict[str, Course]:
+def of_findings(session: Session, rows: Sequence[Any], now: datetime) -> dict[str, Values]:
     """finding_id -> its metric in the last good runs of its table, oldest first; empty where there is no number."""
     if not rows:
         return {}
     recent = _recent(session, {_table(row) for row in rows}, now)
-    found: dict[str, Course] = {}
+    found: dict[str, Values] = {}
     for row in rows:
         runs = recent.get(TableRef(*_table(row)), [])
         if row.metric_name == "row_count":
@@ -57,7 +58,7 @@ def _recent(session: Session, places: Collection[tuple[str, str, str]], now: dat
     return found
 
 
-def _measured(session: Session, rows: Sequence[Any], recent: Mapping[TableRef, list[Any]]) -> dict[str, Course]:
+def _measured(session: Session, rows: Sequence[Any], recent: Mapping[TableRef, list[Any]]) -> dict[str, Values]:
     runs_of = {
         row.finding_id: [run.run_id for run in recent.get(TableRef(*_table(row)), [])]
         for row in rows
@@ -99,23 +100,49 @@ def runs_about(session: Session, finding: Any) -> list[Any]:
     return [*reversed(session.execute(until).all()), *session.execute(later)]
 
 
-def of_one(session: Session, finding: Any, runs: Sequence[Any]) -> tuple[str, Course]:
-    """Its metric in each of these runs, and the metric's name; of a distribution another metric that tells of it."""
+@dataclass(frozen=True)
+class Course:
+    """A metric in each of some runs; `of` names the value that a share is of."""
+
+    name: str = ""
+    values: tuple[float | None, ...] = ()
+    of: str | None = None
+
+    @property
+    def label(self) -> str:
+        words = self.name.replace("_percent", " share").replace("_", " ")
+        return f"Share of {self.of}" if self.of is not None else words[:1].upper() + words[1:]
+
+
+def of_one(session: Session, finding: Any, runs: Sequence[Any], moved: str | None) -> Course:
+    """Its metric in each of these runs; of a distribution the share of the value that `moved`, or what tells of it."""
     if finding.metric_name == "row_count":
-        return "row_count", [run.row_count for run in runs]
+        return Course("row_count", tuple(run.row_count for run in runs))
     if not finding.column_name or not runs or finding.kind == Kind.SCHEMA:
-        return "", []
+        return Course()
+    if moved is not None:
+        return _share_of(session, finding, runs, moved)
     names = INSTEAD if finding.metric_name == m.DISTRIBUTION else (finding.metric_name,)
     stored = _stored(session, finding, runs, {*names, *(needed for name in names for needed in _needed(name))})
+    by_run = [{name: to_number(text) for name, text in stored.get(run.run_id, {}).items()} for run in runs]
     for name in names:
         measure = MEASURES.get(name)
-        values = [
-            None if metrics is None else measure.read(metrics) if measure else metrics.get(name)
-            for metrics in (stored.get(run.run_id) for run in runs)
-        ]
+        values = tuple(measure.read(metrics) if measure else metrics.get(name) for metrics in by_run)
         if any(value is not None for value in values):
-            return name, values
-    return "", []
+            return Course(name, values)
+    return Course()
+
+
+def _share_of(session: Session, finding: Any, runs: Sequence[Any], value: str) -> Course:
+    """Of all values that are listed, as the engine compares them."""
+    stored = _stored(session, finding, runs, {"top_values"})
+    listed = [ColumnProfile("", "", stored.get(run.run_id, {})).top_values for run in runs]
+    totals = [sum(count for _, count in values) for values in listed]
+    shares = (
+        100 * dict(values).get(value, 0) / total if total else None
+        for values, total in zip(listed, totals, strict=True)
+    )
+    return Course("share_percent", tuple(shares), value)
 
 
 def _needed(name: str) -> tuple[str, ...]:
@@ -125,16 +152,16 @@ def _needed(name: str) -> tuple[str, ...]:
 
 def _stored(
     session: Session, finding: Any, runs: Sequence[Any], names: Collection[str]
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, str | None]]:
     rows = session.execute(
         sa.select(RESULT.run_id, RESULT.metric_name, RESULT.metric_value)
         .where(RESULT.run_id.in_([run.run_id for run in runs]), RESULT.dataset_name == finding.table_name)
         .where(RESULT.schema_name == finding.schema_name, RESULT.column_name == finding.column_name)
         .where(RESULT.metric_name.in_(sorted(names)))
     )
-    found: dict[str, dict[str, float | None]] = {}
+    found: dict[str, dict[str, str | None]] = {}
     for run_id, name, value in rows:
-        found.setdefault(run_id, {})[name] = to_number(value)
+        found.setdefault(run_id, {})[name] = value
     return found
 
 
