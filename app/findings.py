@@ -134,6 +134,9 @@ def value(finding: Any, measured: float | None) -> str:
 def then_and_now(finding: Any, basis: Basis) -> tuple[str, str] | None:
     """What it was and what it is, None where that is no single value."""
     known = basis.details
+    if known.get("of") == "arrivals":
+        usual, came = (_number(known.get(name)) for name in ("rows_usual", "rows_came"))
+        return f"{compact(usual)} usual", f"{compact(came)} came"
     if finding.baseline_value is not None or finding.current_value is not None:
         return value(finding, finding.baseline_value), value(finding, finding.current_value)
     shown = known.get("shown")
