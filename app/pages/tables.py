@@ -11,8 +11,9 @@ from app import pictures
 from app.extensions import db
 from app.hand import can_run
 from app.pages import parse, show
+from app.pages.drift import lines_of
 from app.preview import config_or_none
-from app.queries import decisions, profiles, tables, warehouses
+from app.queries import courses, decisions, findings, profiles, tables, warehouses
 from app.queries.pages import Page
 from app.queries.runs import GOOD_STATUSES
 from app.schemas.tables import TableChoice, TablePageFilter
@@ -59,7 +60,10 @@ def _shown(table: TableRef, now: datetime) -> dict[str, Any]:
     latest = good[-1] if good else tables.latest_good(session, table)
     trend = profiles.trends(session, good)
     columns = profiles.profile_of(session, latest) if latest is not None else []
+    drifted, drift_count = findings.of_table(session, table, now)
     return {
+        "drifted": list(lines_of(drifted, courses.of_findings(session, drifted, now))),
+        "drift_count": drift_count,
         "state": state,
         "stands": standing(table, state, config_or_none(), now),
         "decisions": decisions.newest_of(session, table),

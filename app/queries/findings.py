@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries import warehouses
-from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES
+from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
 from app.queries.lists import Order, Part, part_of
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
@@ -29,6 +29,7 @@ OF_LAST = (
     OCCURRENCE.details,
 )
 LATEST = sa.and_(OCCURRENCE.finding_id == FINDING.finding_id, OCCURRENCE.run_id == FINDING.last_run_id)
+_COLUMNS = [column for column in FINDINGS.c if column.name != "state"]
 RANK = sa.case((FINDING.severity == "high", 2), (FINDING.severity == "medium", 1), else_=0)
 
 
@@ -69,8 +70,7 @@ class Findings:
 
     @property
     def listed(self) -> sa.Select[*tuple[Any, ...]]:
-        columns = [column for column in FINDINGS.c if column.name != "state"]
-        wanted = sa.select(*columns, state_at(self.now).label("state"), *OF_LAST)
+        wanted = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
         return wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(*self._conditions())
 
     @property
@@ -162,6 +162,24 @@ def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) ->
     return rows, rows[0].of_table if rows else 0
 
 
+def worst(
+    session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: int = 5
+) -> list[Any]:
+    """The worst of what is open, in these warehouses (None: in all), last found by a run of this environment."""
+    wanted = (
+        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
+        .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
+        .where(*in_state("open", now))
+        .order_by(RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+    )
+    if warehouses is not None:
+        wanted = wanted.where(FINDING.warehouse.in_(sorted(warehouses)))
+    if environment:
+        run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
+        wanted = wanted.where(run.where(RUN.environment == environment).exists())
+    return list(session.execute(wanted.limit(most)))
+
+
 def of_run(session: Session, run: Any, now: datetime) -> list[Any]:
     """What a run found of its table, as it found it then, the worst first."""
     at_that_time = (OCCURRENCE.severity, OCCURRENCE.sentence, *OF_LAST)
@@ -182,8 +200,7 @@ def of_run(session: Session, run: Any, now: datetime) -> list[Any]:
 
 
 def find(session: Session, finding_id: str, now: datetime) -> Any | None:
-    columns = [column for column in FINDINGS.c if column.name != "state"]
-    wanted = sa.select(*columns, state_at(now).label("state"), *OF_LAST)
+    wanted = sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
     joined = wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
     return session.execute(joined.where(FINDING.finding_id == finding_id)).one_or_none()
 
