@@ -25,7 +25,7 @@ def init_app(app: Flask) -> None:
 
 def kept(wanted: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """The filters that are set, with changes; a change of anything leads back to the first page."""
-    chosen, defaults = {**wanted, "page": 1, **changed}, getattr(wanted, "defaults", DEFAULTS)
+    chosen, defaults = {**wanted, "page": 1, **changed}, {**DEFAULTS, **getattr(wanted, "defaults", {})}
     return {name: value for name, value in chosen.items() if value is not None and value != defaults.get(name)}
 
 

@@ -394,7 +394,8 @@ def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
     unreachable = {"decision": "defer", "decision_reason": "warehouse_unreachable", "last_verified_at": None}
     add_state(session, "accounts", warehouse="crm", **unreachable)
     add_plans(session, now, history)
-    add_findings(session, sold, clicked)
+    if len(clicked) > 4:
+        add_findings(session, sold, clicked)
     add_oddities(session, now)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -48,11 +48,12 @@ def index() -> Response:
     found = findings.Findings(session, wanted, now)
     counts = found.counts()
     page = Page(wanted["page"], counts.total, PAGE_SIZE)
-    rows = session.execute(page.cut(found.by_table)).all() if counts.total else []
+    listed = found.by_table(page.size, (page.number - 1) * page.size) if counts.total else []
+    rows = [each.row for each in listed]
     return show(
         "drift/index.html",
         part="drift/_list.html",
-        groups=_groups(rows, courses.of_findings(session, rows, now)),
+        groups=_groups(listed, courses.of_findings(session, rows, now)),
         counts=counts,
         page=page,
         wanted=wanted,
@@ -64,15 +65,19 @@ def index() -> Response:
     )
 
 
-def _groups(rows: Sequence[Any], known: dict[str, list[float | None]]) -> list[Group]:
+def _groups(listed: Sequence[findings.Listed], known: Mapping[str, list[float | None]]) -> list[Group]:
     found = []
-    for table, of_table in groupby(rows, lambda row: TableRef(row.warehouse, row.schema_name, row.table_name)):
-        lines = tuple(lines_of(of_table, known))
-        found.append(Group(table, lines[0].finding.of_table, lines))
+    for table, of_table in groupby(listed, lambda each: _table(each.row)):
+        each = list(of_table)
+        found.append(Group(table, each[0].of_table, tuple(lines_of([one.row for one in each], known))))
     return found
 
 
-def lines_of(rows: Iterable[Any], known: dict[str, list[float | None]] | None = None) -> Iterable[Line]:
+def _table(row: Any) -> TableRef:
+    return TableRef(row.warehouse, row.schema_name, row.table_name)
+
+
+def lines_of(rows: Iterable[Any], known: Mapping[str, list[float | None]] | None = None) -> Iterable[Line]:
     for row in rows:
         yield Line(row, Basis.of(row.details), finding_spark(row, (known or {}).get(row.finding_id, [])))
 

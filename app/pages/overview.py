@@ -67,9 +67,8 @@ def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[T
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
     # Without a single event nobody looked for drift, and zero would say that there was none.
-    drift = []
-    if overview.any_drift(session):
-        found = overview.drift(session, period, wanted)
+    drift, found = [], overview.drift(session, period, wanted)
+    if found.now or found.before or overview.any_drift(session):
         to_drift = url_for("drift.index", warehouse=wanted["warehouse"], days=period.days, state="all")
         drift = [_tile("Drift found", found, period, to_drift, by_count=True, more_is="bad")]
     of_known = f"· {known} known" if known else ""

@@ -34,7 +34,7 @@ def bulk() -> Redirect:
         flash(_told(_carry_out(chosen, asked), asked))
     else:
         flash("Nothing was chosen. Tick the findings first.")
-    return redirect(url_for("drift.index", **dict(kept(wanted), page=wanted["page"])), 303)
+    return redirect(url_for("drift.index", **kept(wanted, page=wanted["page"])), 303)
 
 
 @pages.post("/<string:finding_id>/triage")

@@ -39,13 +39,19 @@ def state_at(now: datetime) -> sa.ColumnElement[str]:
     return sa.case((is_over, "open"), else_=FINDING.state)
 
 
+def waits_at(now: datetime) -> sa.ColumnElement[int]:
+    """How much it waits for somebody: open more than acknowledged, that more than the rest."""
+    state = state_at(now)
+    return sa.case((state == "open", 2), (state == "acknowledged", 1), else_=0)
+
+
 def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
     """By conditions on the stored state, which has an index."""
     state, until = FINDING.state, FINDING.snoozed_until
     if wanted == "all":
         return []
     if wanted == "unresolved":
-        return [state != "resolved"]
+        return [state.in_(STATES[:-1])]
     if wanted == "open":
         return [sa.or_(state == "open", sa.and_(state == "snoozed", until <= now))]
     return [state == wanted, *([until > now] if wanted == "snoozed" else [])]
@@ -58,6 +64,14 @@ class Counts:
     states: Mapping[str, int]
     severities: Mapping[str, int]
     total: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A finding, and how many of its table match."""
+
+    row: Any
+    of_table: int
 
 
 class Findings:
@@ -81,17 +95,36 @@ class Findings:
         """What its `limit`, `offset` and `cursor` cut out, the last seen first."""
         return part_of(self.session, self.listed, self.total, ORDER, self.wanted, self.since)
 
-    @property
-    def by_table(self) -> sa.Select[*tuple[Any, ...]]:
-        """For people: the tables with the worst of what is still open first, the findings of each together."""
-        state = state_at(self.now)
-        waits = sa.case((state == "open", 2), (state == "acknowledged", 1), else_=0)
-        whole: dict[str, Any] = {"partition_by": TABLE}
-        worst = sa.func.max(waits * 10 + RANK).over(**whole)
-        of_table = sa.func.count().over(**whole).label("of_table")
-        newest = sa.func.max(FINDING.last_seen_at).over(**whole)
-        within = (waits.desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
-        return self.listed.add_columns(of_table).order_by(worst.desc(), newest.desc(), *TABLE, *within)
+    def by_table(self, limit: int, offset: int = 0) -> list[Any]:
+        """For people: the tables with the worst of what is still open first, the findings of each together.
+
+        In time order: the tables are counted and sorted, those of this cut chosen, their findings sorted by what is
+        narrow, and only the rows that are shown read whole.
+        """
+        sizes, skipped = _cut(self._tables(), limit, offset)
+        ids = self._ids_of(list(sizes))[skipped : skipped + limit]
+        places = {finding_id: place for place, finding_id in enumerate(ids)}
+        whole = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
+        joined = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(ids))
+        rows = sorted(self.session.execute(joined), key=lambda row: places[row.finding_id]) if ids else []
+        return [Listed(row, sizes[row.warehouse, row.schema_name, row.table_name]) for row in rows]
+
+    def _tables(self) -> Sequence[Any]:
+        """Each with how many of its findings match; what matches is read first, or SQLite would walk all by table."""
+        rank = (waits_at(self.now) * 10 + RANK).label("rank")
+        matching = sa.select(*TABLE, rank, FINDING.last_seen_at).where(*self._conditions())
+        c = matching.cte("matching").prefix_with("MATERIALIZED").c
+        table = c.warehouse, c.schema_name, c.table_name
+        counted = sa.select(*table, sa.func.count()).group_by(*table)
+        worst, newest = sa.func.max(c.rank), sa.func.max(c.last_seen_at)
+        return self.session.execute(counted.order_by(worst.desc(), newest.desc(), *table)).all()
+
+    def _ids_of(self, tables: Sequence[tuple[str, str, str]]) -> list[str]:
+        narrow = sa.select(FINDING.finding_id, *TABLE).where(*self._conditions(), sa.tuple_(*TABLE).in_(tables))
+        within = (waits_at(self.now).desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+        found = self.session.execute(narrow.order_by(*within)).all() if tables else []
+        places = {table: place for place, table in enumerate(tables)}
+        return [row.finding_id for row in sorted(found, key=lambda row: places[tuple(row[1:])])]
 
     def counts(self) -> Counts:
         state = state_at(self.now).label("state")
@@ -115,6 +148,18 @@ class Findings:
         if whole:
             return found
         return [*found, *in_state(wanted["state"], self.now), *_of_severity(wanted["severity"])]
+
+
+def _cut(tables: Sequence[Any], limit: int, offset: int) -> tuple[dict[tuple[str, str, str], int], int]:
+    """The tables that a cut falls into with their sizes, and how much of the first is before it."""
+    chosen: dict[tuple[str, str, str], int] = {}
+    skipped, before = 0, 0
+    for warehouse, schema, name, size in tables:
+        if before < offset + limit and before + size > offset:
+            skipped = skipped if chosen else offset - before
+            chosen[warehouse, schema, name] = size
+        before += size
+    return chosen, max(skipped, 0)
 
 
 def _since(wanted: Mapping[str, Any], now: datetime) -> datetime:
@@ -144,9 +189,8 @@ def _summed(rows: Sequence[Any], wanted: Mapping[str, Any]) -> Counts:
 
 def owners(session: Session) -> list[str]:
     """Whose the findings are that are not resolved: their owners, and to whom they are assigned."""
-    waiting = FINDING.state.in_(STATES[:-1])
-    named = [sa.select(column).where(waiting, column.is_not(None)) for column in (FINDING.owner, FINDING.assignee)]
-    return sorted(session.scalars(sa.union(*named)))
+    named = sa.select(FINDING.owner, FINDING.assignee).where(FINDING.state.in_(STATES[:-1])).distinct()
+    return sorted({name for row in session.execute(named) for name in row if name})
 
 
 def any_finding(session: Session) -> bool:
@@ -154,11 +198,15 @@ def any_finding(session: Session) -> bool:
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
-    """What is not resolved of a table, the worst first, and how much that is in all."""
-    wanted = dict.fromkeys(("severity", "owner", "days"))
-    named = {"warehouse": None, "schema": table.schema, "table": table.name, "state": "unresolved"}
-    found = Findings(session, wanted | named, now).by_table.where(FINDING.warehouse == table.warehouse)
-    rows = list(session.execute(found.limit(most)))
+    """What is not resolved of a table, the worst of what is open first, and how much that is in all."""
+    wanted = (
+        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST, sa.func.count().over().label("of_table"))
+        .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
+        .where(FINDING.warehouse == table.warehouse, FINDING.schema_name == table.schema)
+        .where(FINDING.table_name == table.name, *in_state("unresolved", now))
+        .order_by(waits_at(now).desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+    )
+    rows = list(session.execute(wanted.limit(most)))
     return rows, rows[0].of_table if rows else 0
 
 

@@ -157,7 +157,7 @@ def test_counters_states_and_search_narrow_the_findings_together(visit: Open) ->
     page.evaluate("window.stayed = true")
     page.locator(".counter", has_text="High").click()
     page.wait_for_url(re.compile(r"/drift\?severity=high$"))
-    page.get_by_role("link", name="All").click()
+    page.locator(".states a", has_text="All").click()
     page.wait_for_url(re.compile(r"/drift\?severity=high&state=all$"))
     page.get_by_label("Part of a table's name").press_sequentially("web")
     page.wait_for_url(re.compile(r"/drift\?q=web&severity=high&state=all$"))

@@ -13,7 +13,7 @@ HTML = {"Accept": "text/html"}
 
 @pytest.fixture
 def pages(client: FlaskClient, session: Session) -> dict[str, str]:
-    add_shop(session, history=5)
+    add_shop(session, history=9)
     session.commit()
     run_id = client.get("/api/runs").json[0]["run_id"]
     found = [f"/drift/{each['finding_id']}" for each in client.get("/api/findings?state=all").json]
