@@ -57,6 +57,13 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio, key)
 
 
+def owner_of(config: Config, table: TableRef) -> str | None:
+    """Who answers for a table: what its entry of `profiling.tables` says, the most specific that names an owner."""
+    rules = [rule for rule in _matching_rules(config, table) if rule.owner]
+    rule = max(rules, key=lambda each: _exactness(each, table), default=None)
+    return rule.owner if rule else None
+
+
 def missing_tables(
     config: Config, catalogue_refs: Collection[TableRef], warehouses: Collection[str]
 ) -> list[tuple[str, str | None]]:

@@ -8,12 +8,13 @@ though it could have, becomes quiet, and after QUIET_RUNS such runs in a row is 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -276,8 +277,17 @@ def details_of(finding: Finding, scope: str) -> dict[str, Any]:
         "is_expected": finding.is_expected,
         "details": dict(finding.details),
     }
-    found: dict[str, Any] = clean_json({name: value for name, value in told.items() if value not in (None, [], {})})
-    return found
+    found: dict[str, Any] = clean_json({name: _plain(value) for name, value in told.items()})
+    return {name: value for name, value in found.items() if value is not None and value != [] and value != {}}
+
+
+def _plain(value: Any) -> Any:
+    """Without numpy's own numbers, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _explained(finding: Finding) -> dict[str, Any]:
