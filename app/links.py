@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
+from werkzeug.routing import PathConverter
 
 DEFAULTS = {"days": 30, "page": 1}
 DAYS = (1, 7, 30, 90, 365)
+
+
+class NameConverter(PathConverter):
+    """A name from a warehouse, which may hold any character, also at its start a slash."""
+
+    regex = r"[\s\S]+?"
+    part_isolating = False
 
 
 def init_app(app: Flask) -> None:

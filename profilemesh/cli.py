@@ -28,6 +28,7 @@ from profilemesh.planning.costs import Cost
 from profilemesh.reasons import Rows
 from profilemesh.runner import Outcome, Report, look, opened, run_plan, utc_now
 from profilemesh.storage import Storage, decisions, open_storage, runs, states, steering
+from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
 from profilemesh.storage.models import LoggedDecision
 from profilemesh.storage.upgrade import upgrade
 from profilemesh.tables import TableRef
@@ -323,9 +324,11 @@ def db() -> None:
 @click.pass_obj
 def db_upgrade(context: Context, no_backup: bool) -> None:
     """Create the storage, or bring it to this version's schema. Safe to run twice and to interrupt."""
-    done = upgrade(context.config().storage.url, backup=not no_backup)
-    data = {key: None if value is None else str(value) for key, value in asdict(done).items()}
-    context.show(data, lambda console: terminal.draw_upgrade(console, done))
+    config = context.config()
+    source = config.warehouses.get(config.source or "")
+    whose = (source.name, source.type) if source else UNKNOWN_WAREHOUSE
+    done = upgrade(config.storage.url, backup=not no_backup, adopted_warehouse=whose)
+    context.show(asdict(done), lambda console: terminal.draw_upgrade(console, done, whose[0]))
 
 
 @contextmanager

@@ -269,7 +269,8 @@ def draw_check(out: Console, results: Mapping[str, Sequence[CheckResult]]) -> No
                 out.print(f"       {escape(result.remedy)}")
 
 
-def draw_upgrade(out: Console, done: UpgradeReport) -> None:
+def draw_upgrade(out: Console, done: UpgradeReport, warehouse: str) -> None:
+    """`warehouse` is the one whose tables an adopted database describes."""
     if done.from_revision == done.to_revision:
         out.print(f"The storage is up to date (schema {done.to_revision}).")
         return
@@ -277,7 +278,10 @@ def draw_upgrade(out: Console, done: UpgradeReport) -> None:
         out.print(f"Copied to {escape(str(done.backup))} first.")
     if done.command:
         out.print(f"A backup is made by: {escape(done.command)}")
-    out.print(f"The storage is now at schema {done.to_revision} (before: {done.from_revision or 'empty'}).")
+    if done.adopted:
+        out.print(f"Adopted {', '.join(done.adopted)}, which tell of the warehouse {escape(warehouse)}.")
+    before = done.from_revision or ("ProfileMesh Phase 1" if done.adopted else "empty")
+    out.print(f"The storage is now at schema {done.to_revision} (before: {before}).")
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
         path=Path(os.path.abspath(path)),
         warehouses=MappingProxyType(warehouses),
         storage=StorageConfig(url),
+        source=next(iter(warehouses)) if loaded.get("warehouses") is None else None,
         warnings=warnings_of(document),
         **{name: loaded[name] for name in sections if name in loaded},
     )

@@ -312,7 +312,8 @@ class IncrementalConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything the engine needs to know. `warnings` are sentences about keys that were accepted without effect."""
+    """Everything the engine needs to know. `source` is the name of the one warehouse that the key of that name gave;
+    `warnings` are sentences about keys that were accepted without effect."""
 
     path: Path | None
     warehouses: Mapping[str, WarehouseConfig]
@@ -324,4 +325,5 @@ class Config:
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
     incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
+    source: str | None = None
     warnings: tuple[str, ...] = ()

@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, SupportsFloat, SupportsIndex
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_time(value: object) -> datetime | None:
+    """The aware UTC time of a text in any ISO form, naive ones being UTC; None if it is none."""
+    try:
+        found = datetime.fromisoformat(str(value).strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def written_time(value: datetime) -> str:
+    """A UTC time as SQLite keeps it, so that times compare as texts: `YYYY-MM-DD HH:MM:SS.ffffff`."""
+    return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+class SqliteTime(sqlite.DATETIME):
+    """Written in one form and read in any: others write to the same file. What is no time is read as 1970-01-01."""
+
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[datetime | None], str | None]:
+        return lambda value: None if value is None else written_time(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[object], datetime | None]:
+        return lambda value: None if value is None else read_time(value) or EPOCH
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -19,7 +46,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        return dialect.type_descriptor(sa.DateTime(timezone=dialect.name == "postgresql"))
+        is_postgres = dialect.name == "postgresql"
+        return dialect.type_descriptor(sa.DateTime(timezone=True) if is_postgres else SqliteTime())  # type: ignore[no-untyped-call]
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
@@ -91,15 +119,28 @@ class Number(sa.TypeDecorator[float]):
         number = float(value)
         return number if math.isfinite(number) else None
 
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:
+        number = float(value) if isinstance(value, SupportsFloat) else math.nan
+        return number if math.isfinite(number) else None
+
 
 class Count(sa.TypeDecorator[int]):
-    """A whole number up to 2^63, from anything that is one (numpy's integers included)."""
+    """A whole number up to 2^63, from anything that is one (numpy's integers included); read as None if it is none."""
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: SupportsIndex | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else operator.index(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
+        if type(value) is int:
+            return value
+        try:
+            whole = int(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return whole if whole == value else None
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")

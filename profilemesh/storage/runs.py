@@ -191,8 +191,18 @@ def forget_partitions(session: Session, table: TableRef) -> None:
     for decision in session.scalars(sa.select(LoggedDecision).where(_tells_of(LoggedDecision, table))):
         decision.evidence = _nameless(decision.evidence or {}, decision.reason)
     for event in session.scalars(sa.select(Event).where(_tells_of(Event, table), Event.details.is_not(None))):
-        details = json.loads(event.details or "{}")
-        event.details = json.dumps(_nameless(details, details.get("reason")), ensure_ascii=False)
+        details = _told(event.details)
+        if details is not None:
+            event.details = json.dumps(_nameless(details, details.get("reason")), ensure_ascii=False)
+
+
+def _told(details: str | None) -> dict[str, Any] | None:
+    """What an event tells, if it is ours: others wrote any text there."""
+    try:
+        found = json.loads(details or "")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _tells_of(kind: type[LoggedDecision | Event], table: TableRef) -> sa.ColumnElement[bool]:

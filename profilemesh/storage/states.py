@@ -29,9 +29,12 @@ _TABLES_PER_STATEMENT = 200
 
 
 def latest_states(session: Session) -> dict[TableRef, State]:
-    """What storage remembers of every table but its partitions, in one statement."""
+    """What storage remembers of every table but its partitions, in one statement.
+
+    Nothing of a table that is known by its runs alone, be they adopted: whether its warehouse has it no plan ever saw.
+    """
     known: _Pairs = {}
-    states = (_state(row, known) for row in session.execute(sa.select(*_REMEMBERED)))
+    states = (_state(row, known) for row in session.execute(sa.select(*_REMEMBERED).where(sa.or_(*_LOOKED_AT))))
     return {state.table: state for state in states}
 
 
@@ -60,6 +63,21 @@ _REMEMBERED = (
     TableState.deferred_since,
     TableState.vanished_at,
     TableState.paused_at,
+)
+
+
+_LOOKED_AT = tuple(
+    column.is_not(None)
+    for column in (
+        TableState.decided_at,
+        TableState.last_profiled_at,
+        TableState.last_verified_at,
+        TableState.sampled_at,
+        TableState.paused_at,
+        TableState.claimed_by,
+        TableState.change_token,
+        TableState.manifest,
+    )
 )
 
 
