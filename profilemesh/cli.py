@@ -21,6 +21,7 @@ from rich.console import Console
 from sqlalchemy.orm import Session
 
 from profilemesh import terminal
+from profilemesh.alerts.delivery import deliver
 from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 from profilemesh.planning import Decision, Plan, is_asked_for
@@ -179,7 +180,11 @@ def profile(context: Context, only: str | None, force: bool) -> None:
         _require_known(made, only)
         with terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
             report = run_plan(made, config, storage, warehouses, listener=listener)
-    context.show(_report_json(report), lambda console: terminal.draw_report(console, report))
+        delivered = deliver(config, storage)
+    data = _report_json(report) | {"alerts": asdict(delivered)}
+    context.show(data, lambda console: terminal.draw_report(console, report))
+    for route, error in delivered.failed.items():
+        click.echo(f"warning: alerts of {route} wait: {error}", err=True)
     sys.exit(FAILED if report.is_trouble else DONE)
 
 

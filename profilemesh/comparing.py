@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from profilemesh import partitions
+from profilemesh.alerts import outbox
 from profilemesh.config.model import Config
 from profilemesh.drift import Comparison, Finding, Profile, Rules, compare, profile_of, reference_run, rules_for
 from profilemesh.parts import Parts
@@ -154,14 +155,10 @@ def record(session: Session, config: Config, plan_id: str | None, seen: Seen, fo
         try:
             with session.begin_nested():
                 recorded = findings.record(session, seen, found)
-                tell(session, config, plan_id, recorded)
+                outbox.enqueue(session, config, plan_id, [(each.finding_id, each.change) for each in recorded.told])
                 return recorded
         except IntegrityError:
             # Somebody reopened a finding of the same fact just now; it is there to be joined the next time.
             if is_last:
                 raise
     raise AssertionError("unreachable")
-
-
-def tell(session: Session, config: Config, plan_id: str | None, recorded: Recorded) -> None:
-    """What changed, for alerts, in the transaction of the finding."""

@@ -11,6 +11,8 @@ import pytest
 from bench._demo import INCIDENTS
 from tests.test_seed import END, built, folder, query
 
+pytestmark = pytest.mark.timeout(600)
+
 FALSE_RATE = 0.02
 """Of runs on clean days, as it is held by simulation."""
 SHOWS = {

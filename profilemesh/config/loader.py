@@ -29,6 +29,18 @@ from profilemesh.errors import ConfigError
 
 DEFAULT_FILE = "profilemesh.yml"
 DEFAULT_STORAGE = "profilemesh.db"
+SECTIONS = (
+    "environment",
+    "profiling",
+    "drift_detection",
+    "retry",
+    "execution",
+    "monitoring",
+    "incremental",
+    "owners",
+    "alerts",
+)
+"""Those that become part of the `Config` as they are."""
 
 
 def find_config(explicit: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -63,14 +75,13 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
         problems += _storage_among(warehouses, url, document)
     if problems:
         raise ConfigError("\n".join(f"{path}:{problem.line}: {problem}" for problem in one_per_place(problems)))
-    sections = ("environment", "profiling", "drift_detection", "retry", "execution", "monitoring", "incremental")
     return Config(
         path=Path(os.path.abspath(path)),
         warehouses=MappingProxyType(warehouses),
         storage=StorageConfig(url),
         source=next(iter(warehouses)) if loaded.get("warehouses") is None else None,
         warnings=warnings_of(document),
-        **{name: loaded[name] for name in sections if name in loaded},
+        **{name: loaded[name] for name in SECTIONS if name in loaded},
     )
 
 

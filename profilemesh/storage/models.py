@@ -425,6 +425,57 @@ class TriageEntry(Base):
     __table_args__ = (sa.Index("ix_profilemesh_triage_finding", "finding_id", "id"),)
 
 
+class AlertItem(Base):
+    """One finding to be told on one route, written in the transaction that stored the finding: the outbox of alerts.
+
+    `told` is what the message will say of it. Once the tick of `plan_id` is over the item belongs to a digest.
+    """
+
+    __tablename__ = "profilemesh_alert_items"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    finding_id: Mapped[str] = mapped_column(CleanText(36))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    told: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    digest_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_items_digest", "digest_id", "route", "plan_id"),
+        sa.Index("ix_profilemesh_alert_items_finding", "finding_id"),
+    )
+
+
+class AlertDigest(Base):
+    """One message of a route: its `content` and its idempotency `key` never change, so that it may be sent again.
+
+    `status` is waiting, sent or given_up. `delivered` names the channels that have taken it while others have not;
+    `not_before` is the end of quiet hours that it was kept for, `next_at` when it is tried again after a failure.
+    """
+
+    __tablename__ = "profilemesh_alert_digests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(CleanText(36), unique=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    status: Mapped[str] = mapped_column(CleanText(20))
+    content: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Count, default=0)
+    last_error: Mapped[str | None] = mapped_column(CleanText)
+    delivered: Mapped[list[str] | None] = mapped_column(CleanJson)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_digests_route", "route", "status", "id"),
+        sa.Index("ix_profilemesh_alert_digests_ended", "status", "ended_at"),
+    )
+
+
 class LoggedDecision(Base):
     """What was decided of a table in one tick, and what came of it; equal skips in a row extend one row to `last_at`.
 
