@@ -77,9 +77,10 @@ def _by_pace(current: Profile, pace: Pace, rules: Rules, setting: Setting) -> Tr
     if pace.baseline.allows(came / pace.days) or _is_chance(came, pace.usual):
         return None
     of_all, of_load = percent(expected, current.rows), percent(pace.usual, came)
+    is_load_known = not pace.went and len(pace.baseline.values) >= 3 and pace.usual > 0
     steps: list[tuple[Severity, Effect]] = []
     for effect, ladder in ((of_all, rules.ladder(setting, "rows")), (of_load, rules.ladders.arrivals)):
-        if effect is None or (effect is of_load and (len(pace.baseline.values) < 3 or pace.usual <= 0)):
+        if effect is None or (effect is of_load and not is_load_known):
             continue
         severity = severity_of(effect.size, ladder, setting.direction)
         if severity is not None:
