@@ -22,6 +22,7 @@ from app import (
     security,
     storage,
 )
+from app.links import NameConverter
 from app.pages import drift, plan, runs, tables, triage
 from app.settings import read_settings, storage_url
 
@@ -36,6 +37,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = storage_url(app.config)
     app.config.update(API_TITLE="ProfileMesh", API_VERSION=version("profilemesh"))
     app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.url_map.converters["name"] = NameConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
     findings.init_app(app)

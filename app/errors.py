@@ -10,6 +10,7 @@ from htmx_flask import request
 from sqlalchemy.exc import DBAPIError, TimeoutError
 from werkzeug.exceptions import HTTPException
 
+from app.schemas.problems import PROBLEM
 from app.storage import trouble
 from profilemesh.errors import StorageOutdated
 
@@ -23,7 +24,6 @@ HEADINGS = {
     422: "This is not understood",
     500: "Something went wrong",
 }
-PROBLEM = "application/problem+json"
 ADVICE = {
     400: "Reload the page, then try again.",
     403: "Use `profilemesh` on the server, or the dashboard there.",

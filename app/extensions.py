@@ -13,8 +13,9 @@ from flask_sqlalchemy.session import Session
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from app.schemas.problems import ProblemSchema
+from app.schemas.problems import PROBLEM, ProblemSchema
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.models import Base
 
@@ -44,6 +45,12 @@ class ProblemApi(Api):
     def _register_error_handlers(self) -> None:
         """The app-wide handler would answer a page's 404 with JSON."""
 
+    def _register_responses(self) -> None:
+        # What it describes here are errors only.
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = PROBLEM
+        super()._register_responses()
+        del self.DEFAULT_RESPONSE_CONTENT_TYPE
+
 
 class WebSession(Session):
     """Who only asks needs no transaction of PostgreSQL's, which costs two round trips. SQLite's is one view of all."""
@@ -61,6 +68,13 @@ class Storage(SQLAlchemy):
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
         return make_engine(options["url"], pool_size=THREADS)
+
+    def _teardown_session(self, exc: BaseException | None) -> None:
+        try:
+            self.session.remove()
+        except DBAPIError:
+            # The database went away after the answer was made, which has gone out; its connection goes with it.
+            self.session.registry.clear()
 
     @lru_cache(maxsize=8)  # noqa: B019 - there is one of these
     def asking(self, engine: Engine) -> Engine:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
+from werkzeug.routing import PathConverter
 
 DEFAULTS: Mapping[str, Any] = {"days": 30, "page": 1}
 DAYS = (1, 7, 30, 90, 365)
@@ -17,6 +18,13 @@ class Wanted(dict[str, Any]):
     def __init__(self, chosen: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         super().__init__(chosen)
         self.defaults = defaults
+
+
+class NameConverter(PathConverter):
+    """A name from a warehouse, which may hold any character, also at its start a slash."""
+
+    regex = r"[\s\S]+?"
+    part_isolating = False
 
 
 def init_app(app: Flask) -> None:

@@ -1,12 +1,15 @@
 """Fixtures for everyone: a real PostgreSQL from pip, and a storage URL on each of the two storage databases."""
 
 import shutil
+import subprocess
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -17,6 +20,8 @@ class PostgresServer:
     """A running server that listens on a socket only. `url` is for libpq and SQLAlchemy alike."""
 
     socket_dir: str
+    package: Any = None
+    """The server as the package that started it has it."""
 
     def url(self, database: str, user: str = "postgres") -> str:
         return f"postgresql://{user}@/{database}?host={self.socket_dir}"
@@ -33,10 +38,19 @@ class PostgresServer:
         finally:
             connection.close()
 
+    def stop(self, mode: str = "fast") -> None:
+        """As `pg_ctl stop -m` does: `immediate` is a crash."""
+        words = [self.package.bin_path / "pg_ctl", "-w", "-D", self.package.pgdata, "-m", mode, "stop"]
+        subprocess.run(words, user=self.package.system_user, stdout=subprocess.DEVNULL, check=True, timeout=30)
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One server per test process, started at its first use and deleted at the end."""
+    def start(self) -> None:
+        """Again, at the same socket."""
+        self.package.ensure_postgres_running()
+
+
+@contextmanager
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that is deleted at the end."""
     with warnings.catch_warnings():
         # Said at import by a library of the server's package, of a directory that is not used.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -46,7 +60,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     folder.chmod(0o755)
     server = get_server(folder / "data", cleanup_mode="delete")
     try:
-        running = PostgresServer(str(server.get_postmaster_info().socket_dir))
+        running = PostgresServer(str(server.get_postmaster_info().socket_dir), server)
         # Cheap to make databases in; and no table is analysed but by a test.
         for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             running.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -55,6 +69,13 @@ def postgres_server() -> Iterator[PostgresServer]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server per test process, started at its first use."""
+    with own_postgres() as server:
+        yield server
 
 
 @pytest.fixture

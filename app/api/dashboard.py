@@ -10,7 +10,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import send
-from app.api.described import shown
+from app.api.described import RUN, TABLE, leads_to, shown
 from app.api.drift import alert_json
 from app.api.runs import run_json
 from app.extensions import db
@@ -27,6 +27,11 @@ blueprint = Blueprint("Dashboard", __name__, url_prefix="/api", description="The
 class Metrics(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        run=(RUN, {"run_id": "/recent_runs/0/run_id"}),
+        table=(TABLE, {"table": "/recent_drift/0/table_name"}),
+    )
     @blueprint.arguments(DashboardFilter, location="query")
     @shown(blueprint, DashboardSchema)
     def get(self, wanted: dict[str, Any]) -> Response:

@@ -7,8 +7,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from app.errors import PROBLEM
-from app.schemas.problems import ProblemSchema
+from app.schemas.problems import PROBLEM, ProblemSchema
 
 TAG = {"ETag": {"description": "Of what was answered; send it back in `If-None-Match`.", "schema": {"type": "string"}}}
 UNCHANGED = "Nothing has changed since the answer with the ETag in `If-None-Match`"
@@ -48,3 +47,29 @@ def shown(blueprint: Blueprint, schema: Any, *, headers: dict[str, Any] | None =
         return found
 
     return documented
+
+
+def leads_to(blueprint: Blueprint, **links: tuple[str, dict[str, str]]) -> Any:
+    """Documents the questions that a 200 has the answers for: by name the path, and where its parameters stand.
+
+    A place is a JSON pointer into the body, or `header.` and a name.
+    """
+    told = {
+        name: {"operationRef": _reference(path), "parameters": {key: _place(at) for key, at in places.items()}}
+        for name, (path, places) in links.items()
+    }
+    # The number, as smorest has it: under a text it would be a second answer.
+    return blueprint.doc(responses={200: {"links": told}})
+
+
+def _reference(path: str) -> str:
+    return f"#/paths/{path.replace('~', '~0').replace('/', '~1')}/get"
+
+
+def _place(at: str) -> str:
+    return f"$response.{at}" if at.startswith("header.") else f"$response.body#{at}"
+
+
+NEXT = {"cursor": "header.X-Next-Cursor"}
+RUN, TABLE, COLUMN = "/api/runs/{run_id}", "/api/tables/{table}/metrics", "/api/tables/{table}/columns/{column}/metrics"
+COMPARE, STATE = "/api/runs/{run_id}/compare/{other}", "/api/tables/{table}/state"

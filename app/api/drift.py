@@ -10,7 +10,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import part_headers, send
-from app.api.described import paging, shown
+from app.api.described import NEXT, TABLE, leads_to, paging, shown
 from app.extensions import db
 from app.queries import drift
 from app.queries.warehouses import UNKNOWN
@@ -24,6 +24,12 @@ blueprint = Blueprint("Drift", __name__, url_prefix="/api", description="What mo
 class DriftList(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        # Not to its run: an older alert may have none.
+        next=("/api/drift", NEXT),
+        table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+    )
     @blueprint.arguments(DriftListFilter, location="query")
     @shown(blueprint, DriftAlertSchema(many=True), headers=paging("alerts"))
     def get(self, wanted: dict[str, Any]) -> Response:

@@ -88,7 +88,7 @@ def exported(schema: type[Schema]) -> Any:
     def documented(view: Any) -> Any:
         view = problem(blueprint, 503, DOWN)(view)
         view = blueprint.response(200, schema, headers={"Content-Disposition": {"schema": {"type": "string"}}})(view)
-        return blueprint.doc(responses={"200": {"content": FILES}})(view)
+        return blueprint.doc(responses={200: {"content": FILES}})(view)
 
     return documented
 

@@ -11,7 +11,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint, abort
 
 from app.answers import part_headers, send
-from app.api.described import paging, problem, shown
+from app.api.described import NEXT, TABLE, leads_to, paging, problem, shown
 from app.clients import only_local_json
 from app.extensions import csrf, db
 from app.findings import Basis
@@ -39,6 +39,12 @@ FIELDS = [name for name in FindingSchema._declared_fields if name not in ("schem
 class Findings(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        next=("/api/findings", NEXT),
+        finding=("/api/findings/{finding_id}", {"finding_id": "/0/finding_id"}),
+        table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+    )
     @blueprint.arguments(FindingListFilter, location="query")
     @shown(blueprint, FindingSchema(many=True), headers=paging("findings"))
     def get(self, wanted: dict[str, Any]) -> Response:

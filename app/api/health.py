@@ -10,9 +10,8 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from app.answers import send
-from app.errors import PROBLEM
 from app.extensions import db
-from app.schemas.problems import ProblemSchema
+from app.schemas.problems import PROBLEM, ProblemSchema
 from app.schemas.runs import sure
 from app.storage import trouble
 from profilemesh.errors import StorageOutdated

@@ -10,7 +10,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint, abort
 
 from app.answers import part_headers, send
-from app.api.described import paging, problem, shown
+from app.api.described import COLUMN, COMPARE, NEXT, RUN, TABLE, leads_to, paging, problem, shown
 from app.extensions import db
 from app.queries import compare, profiles, runs
 from app.queries.compare import Change, ColumnChange, Comparison
@@ -26,6 +26,13 @@ blueprint = Blueprint("Runs", __name__, url_prefix="/api", description="What was
 class Runs(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        next=("/api/runs", NEXT),
+        run=(RUN, {"run_id": "/0/run_id", "table": "/0/dataset_name"}),
+        compare=(COMPARE, {"run_id": "/1/run_id", "other": "/0/run_id"}),
+        table=(TABLE, {"table": "/0/dataset_name", "warehouse": "/0/warehouse"}),
+    )
     @blueprint.arguments(RunListFilter, location="query")
     @shown(blueprint, RunSchema(many=True), headers=paging("runs"))
     def get(self, wanted: dict[str, Any]) -> Response:
@@ -39,6 +46,11 @@ class Runs(MethodView):
 class OneRun(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        table=(TABLE, {"table": "/dataset_name", "warehouse": "/warehouse"}),
+        column=(COLUMN, {"table": "/dataset_name", "column": "/columns/0/column_name"}),
+    )
     @blueprint.arguments(RunChoice, location="query")
     @shown(blueprint, RunDetailSchema, missing="There is no such run")
     def get(self, wanted: dict[str, Any], run_id: str) -> Response:
@@ -56,6 +68,7 @@ class OneRun(MethodView):
 class Compare(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(blueprint, run=(RUN, {"run_id": "/run/run_id"}), other=(RUN, {"run_id": "/other/run_id"}))
     @blueprint.arguments(RunChoice, location="query")
     @shown(blueprint, CompareSchema, missing="There is no such run")
     @problem(blueprint, 422, "The two are not runs of one table, or a parameter is wrong")

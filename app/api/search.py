@@ -9,7 +9,7 @@ from flask.views import MethodView
 from flask_smorest import Blueprint
 
 from app.answers import send
-from app.api.described import shown
+from app.api.described import COLUMN, RUN, TABLE, leads_to, shown
 from app.api.runs import run_json
 from app.extensions import db
 from app.queries import search
@@ -25,6 +25,12 @@ blueprint = Blueprint("Search", __name__, url_prefix="/api", description="One bo
 class Search(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        table=(TABLE, {"table": "/tables/0/table_name", "warehouse": "/tables/0/warehouse"}),
+        column=(COLUMN, {"table": "/columns/0/table_name", "column": "/columns/0/column_name"}),
+        run=(RUN, {"run_id": "/runs/0/run_id"}),
+    )
     @blueprint.arguments(SearchFilter, location="query")
     @shown(blueprint, SearchSchema)
     def get(self, wanted: dict[str, Any]) -> Response:

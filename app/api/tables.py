@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import NotFound
 
 from app.answers import part_headers, send
-from app.api.described import paging, shown
+from app.api.described import COLUMN, NEXT, RUN, STATE, TABLE, leads_to, paging, shown
 from app.api.plan import meaning
 from app.api.runs import column_json
 from app.extensions import db
@@ -42,6 +42,12 @@ blueprint = Blueprint("Tables", __name__, url_prefix="/api", description="What i
 class Tables(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        next=("/api/tables", NEXT),
+        table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+        state=(STATE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
+    )
     @blueprint.arguments(TableListFilter, location="query")
     @shown(blueprint, TableSchema(many=True), headers=paging("tables"))
     def get(self, wanted: dict[str, Any]) -> Response:
@@ -50,10 +56,16 @@ class Tables(MethodView):
         return send([table_json(row) for row in part.rows], part_headers(part, wanted))
 
 
-@blueprint.route("/tables/<path:table>/metrics")
+@blueprint.route("/tables/<name:table>/metrics")
 class Metrics(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(
+        blueprint,
+        run=(RUN, {"run_id": "/run_id", "table": "/table_name"}),
+        column=(COLUMN, {"table": "/table_name", "column": "/columns/0/column_name"}),
+        state=(STATE, {"table": "/table_name", "warehouse": "/warehouse"}),
+    )
     @blueprint.arguments(TableChoice, location="query")
     @shown(blueprint, TableMetricsSchema, missing="There is no such table, or no run of it has succeeded")
     def get(self, wanted: dict[str, Any], table: str) -> Response:
@@ -63,18 +75,14 @@ class Metrics(MethodView):
         lists the others, `schema` and `warehouse` choose among them. Only runs that succeeded count, but for
         `total_runs`.
         """
-        found = found_tables(table, wanted)
-        for place in found:
-            good = tables.good_runs(db.session(), place)
-            if good:
-                return send(metrics_json(place, good) | also_in(place, found))
-        raise NotFound(f"Table {table} has no successful run yet")
+        return send(metrics_of(table, wanted))
 
 
-@blueprint.route("/tables/<path:table>/columns/<path:column>/metrics")
+@blueprint.route("/tables/<name:table>/columns/<name:column>/metrics")
 class ColumnHistory(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
+    @leads_to(blueprint, table=(TABLE, {"table": "/table_name", "warehouse": "/warehouse"}))
     @blueprint.arguments(HistoryChoice, location="query")
     @shown(blueprint, HistorySchema, missing="There is no such table, or it has no such column")
     def get(self, wanted: dict[str, Any], table: str, column: str) -> Response:
@@ -82,16 +90,14 @@ class ColumnHistory(MethodView):
 
         Of the runs that succeeded, oldest first. `table` is the bare name, as for its metrics.
         """
-        found, since = found_tables(table, wanted), this_minute() - timedelta(days=wanted["days"])
-        for place in found:
-            good = tables.good_runs(db.session(), place, wanted["limit"], since)[::-1]
-            measured = profiles.history(db.session(), good, column, wanted["metric"])
-            if measured:
-                return send(history_json(place, good, measured) | also_in(place, found))
-        raise NotFound(f"Column {column} of {table} not found in the last {wanted['days']} days")
+        for name, rest in split(table, column):
+            if places(name, wanted):
+                return send(history_of(name, rest, wanted))
+        # A table may be called so.
+        return send(metrics_of(f"{table}{BETWEEN}{column}", wanted))
 
 
-@blueprint.route("/tables/<path:table>/state")
+@blueprint.route("/tables/<name:table>/state")
 class State(MethodView):
     decorators = [tagged]  # noqa: RUF012 - as Flask has it
 
@@ -110,12 +116,46 @@ class State(MethodView):
         )
 
 
+BETWEEN = "/columns/"
+
+
+def split(table: str, column: str) -> Iterator[tuple[str, str]]:
+    """All tables and columns that an address may mean: the names of both may hold what stands between them."""
+    words = f"{table}{BETWEEN}{column}".split(BETWEEN)
+    for place in range(1, len(words)):
+        yield BETWEEN.join(words[:place]), BETWEEN.join(words[place:])
+
+
+def places(table: str, wanted: Mapping[str, Any]) -> list[TableRef]:
+    """The tables that are meant, the most recently profiled first."""
+    return [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
+
+
 def found_tables(table: str, wanted: Mapping[str, Any]) -> list[TableRef]:
-    """The tables that are meant, the most recently profiled first; 404 where there is none."""
-    found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
+    """The same; 404 where there is none."""
+    found = places(table, wanted)
     if not found:
         raise NotFound(f"Table {table} not found")
     return found
+
+
+def metrics_of(table: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    found = found_tables(table, wanted)
+    for place in found:
+        good = tables.good_runs(db.session(), place)
+        if good:
+            return metrics_json(place, good) | also_in(place, found)
+    raise NotFound(f"Table {table} not found: no run of it has succeeded yet")
+
+
+def history_of(table: str, column: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    found, since = found_tables(table, wanted), this_minute() - timedelta(days=wanted["days"])
+    for place in found:
+        good = tables.good_runs(db.session(), place, wanted["limit"], since)[::-1]
+        measured = profiles.history(db.session(), good, column, wanted["metric"])
+        if measured:
+            return history_json(place, good, measured, wanted["metric"]) | also_in(place, found)
+    raise NotFound(f"Column {column} of {table} not found in the last {wanted['days']} days")
 
 
 def also_in(table: TableRef, found: Sequence[TableRef]) -> dict[str, Any]:
@@ -178,11 +218,16 @@ def points(times: Sequence[datetime], values: Sequence[float | None]) -> list[di
     return [{"timestamp": at, "value": value} for at, value in zip(times, values, strict=True) if value is not None]
 
 
-def history_json(table: TableRef, good: Sequence[Any], measured: Mapping[str, ColumnProfile]) -> dict[str, Any]:
+def history_json(
+    table: TableRef, good: Sequence[Any], measured: Mapping[str, ColumnProfile], asked: str | None
+) -> dict[str, Any]:
+    """Lists with counts only where they are asked for: run by run they are long."""
     metrics: dict[str, list[dict[str, Any]]] = {}
     for run in good:
         profile = measured.get(run.run_id)
         for name in profile.values if profile else ():
+            if profiles.is_list(name) and name != asked:
+                continue
             value = profile.shaped(name) if profile else None
             metrics.setdefault(name, []).append({"timestamp": run.profiled_at, "value": value, "run_id": run.run_id})
     last = list(measured.values())[-1]

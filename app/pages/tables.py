@@ -43,7 +43,7 @@ def index() -> Response:
     )
 
 
-@pages.get("/<path:table>")
+@pages.get("/<name:table>")
 def one(table: str) -> Response:
     wanted, now = parse(TableChoice), datetime.now(UTC)
     found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from app.queries import warehouses
 from app.queries.columns import EVENT, EVENTS
 from app.queries.counts import drift_between, is_drift, pieces, severity_of
-from app.queries.lists import Order, Part, part_of, since_of
+from app.queries.lists import Order, Part, Shape, part_of, since_of
 
 SEVERITIES = ("low", "medium", "high")
-ORDER = Order((EVENT.timestamp, EVENT.event_id), (datetime, str))
+ORDER = Order((EVENT.timestamp, EVENT.event_id), Shape("drift", (datetime, str)))
 LISTED = (
     EVENT.event_id,
     EVENT.event_type,

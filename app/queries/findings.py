@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
-from app.queries.lists import Order, Part, part_of
+from app.queries.lists import Order, Part, Shape, part_of
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
 
@@ -20,7 +20,7 @@ SEVERITIES = ("high", "medium", "low")
 STATES = ("open", "acknowledged", "snoozed", "expected", "resolved")
 CHOICES = ("unresolved", *STATES, "all")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), (datetime, str))
+ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), Shape("findings", (datetime, str)))
 TABLE = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
 OF_LAST = (
     OCCURRENCE.baseline_value,

@@ -15,31 +15,42 @@ from sqlalchemy.orm import Session
 
 
 @dataclass(frozen=True)
+class Shape:
+    """Which list in which order, and the types of its key: a cursor is good for that alone."""
+
+    name: str
+    kinds: tuple[type, ...]
+
+
+@dataclass(frozen=True)
 class Cursor:
     """The last row of a part, by what the list is ordered by, and since when the list goes back."""
 
     since: datetime
     key: tuple[Any, ...]
 
-    def to_text(self) -> str:
-        told = orjson.dumps([self.since, *self.key])
+    def to_text(self, shape: Shape) -> str:
+        told = orjson.dumps([shape.name, self.since, *self.key])
         return base64.urlsafe_b64encode(told).decode().rstrip("=")
 
     @classmethod
-    def from_text(cls, text: str, kinds: Sequence[type]) -> Cursor:
-        """Raises ValueError for what `to_text` has not written for a key of these types."""
+    def from_text(cls, text: str, shape: Shape) -> Cursor:
+        """Raises ValueError for what `to_text` has not written for this shape."""
         try:
-            told = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            since, *key = told
-            return cls(_time(since), tuple(_read(value, kind) for value, kind in zip(key, kinds, strict=True)))
+            name, since, *key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            if name != shape.name:
+                raise ValueError
+            return cls(_time(since), tuple(_read(value, kind) for value, kind in zip(key, shape.kinds, strict=True)))
         except (ValueError, TypeError, binascii.Error, OverflowError):
-            raise ValueError("Must be a cursor that this list gave.") from None
+            raise ValueError("Must be a cursor that this list gave, in the same order.") from None
 
 
 def _read(value: Any, kind: type) -> Any:
     if kind is datetime:
         return _time(value)
-    if not isinstance(value, kind) or (isinstance(value, str) and "\0" in value):
+    if type(value) is not kind or (isinstance(value, str) and "\0" in value):
+        raise ValueError
+    if isinstance(value, int) and abs(value) >= 2**63:
         raise ValueError
     return value
 
@@ -56,7 +67,7 @@ class Order:
     """What a list is ordered by: expressions that are never NULL and together unique, all in one direction."""
 
     columns: tuple[Any, ...]
-    kinds: tuple[type, ...]
+    shape: Shape
     descending: bool = True
 
     @property
@@ -101,11 +112,10 @@ def part_of(
     rows = session.execute(cut).all()
     is_all = not cursor and not offset and len(rows) <= limit
     count = len(rows) if is_all else session.scalar(total) or 0
-    return Part(rows[:limit], count, _next(rows, limit, len(order.columns), since))
-
-
-def _next(rows: Sequence[Any], limit: int, width: int, since: datetime) -> str | None:
-    return Cursor(since, tuple(rows[limit - 1][-width:])).to_text() if len(rows) > limit else None
+    if len(rows) <= limit:
+        return Part(rows, count, None)
+    last = Cursor(since, tuple(rows[limit - 1][-len(order.columns) :]))
+    return Part(rows[:limit], count, last.to_text(order.shape))
 
 
 def since_of(wanted: Mapping[str, Any], now: datetime) -> datetime:

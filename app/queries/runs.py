@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from app.queries import warehouses
 from app.queries.columns import RUN, RUN_COUNT, RUNS, STATE
 from app.queries.counts import pieces, runs_between
-from app.queries.lists import Order, Part, part_of, since_of
+from app.queries.lists import Order, Part, Shape, part_of, since_of
 
 KNOWN_STATUSES = ("success", "completed", "failed", "drift_detected", "running", "partial")
 GOOD_STATUSES = ("success", "completed", "drift_detected", "partial")
 NEWEST_FIRST = (RUN.profiled_at.desc(), RUN.run_id.desc(), RUN.dataset_name.desc())
-ORDER = Order((RUN.profiled_at, RUN.run_id, RUN.dataset_name), (datetime, str, str))
+ORDER = Order((RUN.profiled_at, RUN.run_id, RUN.dataset_name), Shape("runs", (datetime, str, str)))
 
 LISTED = (
     RUN.run_id,

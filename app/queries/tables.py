@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.queries import warehouses
 from app.queries.columns import EVENT, EVENTS, RUN, RUNS, STATE, STATES
 from app.queries.counts import is_drift
-from app.queries.lists import Order, Part, part_of
+from app.queries.lists import Order, Part, Shape, part_of
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST
 from profilemesh.storage.models import TableState
 from profilemesh.tables import TableRef
@@ -36,10 +36,16 @@ IS_FAILING = sa.and_(
     sa.or_(STATE.last_verified_at.is_(None), STATE.last_verified_at <= LAST.c.profiled_at),
 )
 STALENESS = sa.func.coalesce(STATE.staleness_score, 100)
-ROWS = sa.func.coalesce(STATE.row_count, LAST.c.row_count)
-PROFILED = sa.func.coalesce(
-    STATE.last_profiled_at, sa.case((LAST.c.status.in_(GOOD_STATUSES), LAST.c.profiled_at)), type_=RUN.profiled_at.type
-)
+
+
+def _of_last_good(column: Any) -> sa.ScalarSelect[Any]:
+    """What older runs tell where nothing is remembered."""
+    good = sa.select(column).where(SAME_TABLE, RUN.status.in_(GOOD_STATUSES)).order_by(*NEWEST_FIRST).limit(1)
+    return good.correlate(STATES).scalar_subquery()
+
+
+ROWS = sa.func.coalesce(STATE.row_count, _of_last_good(RUN.row_count), type_=RUN.row_count.type)
+PROFILED = sa.func.coalesce(STATE.last_profiled_at, _of_last_good(RUN.profiled_at), type_=RUN.profiled_at.type)
 
 
 def _drift_since(since: datetime) -> sa.ScalarSelect[int]:
@@ -65,10 +71,9 @@ def _sorts(since: datetime) -> dict[str, tuple[sa.ColumnElement[Any], type] | No
 SORTS = tuple(name for key in _sorts(LONG_AGO) for name in (key, f"-{key}"))
 
 
-def sort_kinds(sort: str) -> tuple[type, ...]:
-    """Of what types the key of a list in this order is."""
+def shape_of(sort: str) -> Shape:
     first = _sorts(LONG_AGO).get(sort.removeprefix("-"))
-    return (*((first[1],) if first else ()), str, str, str)
+    return Shape(f"tables {sort}", (*((first[1],) if first else ()), str, str, str))
 
 
 class Tables:
@@ -135,7 +140,7 @@ class Tables:
         sort = self.wanted["sort"]
         first = _sorts(self.since)[sort.removeprefix("-")]
         columns = (*((first[0],) if first else ()), *NAME)
-        return Order(columns, sort_kinds(sort), descending=sort.startswith("-"))
+        return Order(columns, shape_of(sort), descending=sort.startswith("-"))
 
     @property
     def told(self) -> sa.Select[*tuple[Any, ...]]:

@@ -21,7 +21,7 @@ class DriftFilter(Schema):
 class DriftListFilter(DriftFilter):
     limit = Whole(1, 1000, load_default=100, metadata={"description": "At most so many."})
     offset = Whole(0, 10_000_000, load_default=0, metadata={"description": "Leave out so many of the newest."})
-    cursor = CursorField(ORDER.kinds)
+    cursor = CursorField(ORDER.shape)
 
 
 class DriftAlertSchema(Schema):

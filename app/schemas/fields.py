@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from app.queries.lists import Cursor
+from app.queries.lists import Cursor, Shape
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -64,17 +64,14 @@ class Flag(Choice):
         return {"true": True, "false": False, None: None}[super().deserialize(value, *args, **kwargs)]
 
 
-Kinds = Callable[[Mapping[str, Any]], tuple[type, ...]]
-
-
 class CursorField(fields.String):
     """Where a part of a list begins, as the part before it told in `X-Next-Cursor`; empty is the beginning.
 
-    `kinds` are the types of the key that the list is ordered by, or tell them from the other parameters.
+    `shape` may depend on the other parameters.
     """
 
-    def __init__(self, kinds: tuple[type, ...] | Kinds) -> None:
-        self.kinds = kinds
+    def __init__(self, shape: Shape | Callable[[Mapping[str, Any]], Shape]) -> None:
+        self.shape = shape
         told = "Where to go on: the `X-Next-Cursor` of the part before, with the same filters. Goes before `offset`."
         super().__init__(load_default=None, metadata={"description": told})
 
@@ -83,6 +80,6 @@ class CursorField(fields.String):
         if not text:
             return None
         try:
-            return Cursor.from_text(text, self.kinds(data or {}) if callable(self.kinds) else self.kinds)
+            return Cursor.from_text(text, self.shape(data or {}) if callable(self.shape) else self.shape)
         except ValueError as error:
             raise ValidationError(str(error)) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
+PROBLEM = "application/problem+json"
+
 
 class ProblemSchema(Schema):
     """application/problem+json after RFC 9457."""

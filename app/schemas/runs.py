@@ -26,7 +26,7 @@ class RunFilter(Schema):
 class RunListFilter(RunFilter):
     limit = Whole(1, 1000, load_default=100, metadata={"description": "At most so many runs."})
     offset = Whole(0, 10_000_000, load_default=0, metadata={"description": "Leave out so many of the newest."})
-    cursor = CursorField(ORDER.kinds)
+    cursor = CursorField(ORDER.shape)
 
 
 class RunPageFilter(RunFilter):

@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from app.queries.tables import SORTS, sort_kinds
+from app.queries.lists import Shape
+from app.queries.tables import SORTS, shape_of
 from app.schemas.fields import Choice, CursorField, Flag, Text, Whole
 from app.schemas.runs import ColumnSchema, maybe, sure
 
@@ -24,14 +25,14 @@ class TableFilter(Schema):
     drifting = Flag("Only those with drift in the last 30 days, or those without.")
 
 
-def _kinds(given: Mapping[str, Any]) -> tuple[type, ...]:
-    return sort_kinds(given.get("sort") or "name")
+def _shape(given: Mapping[str, Any]) -> Shape:
+    return shape_of(given.get("sort") or "name")
 
 
 class TableListFilter(TableFilter):
     limit = Whole(1, 1000, load_default=100, metadata={"description": "At most so many tables."})
     offset = Whole(0, 10_000_000, load_default=0, metadata={"description": "Leave out so many of the first."})
-    cursor = CursorField(_kinds)
+    cursor = CursorField(_shape)
 
 
 class TablePageFilter(TableFilter):
@@ -119,7 +120,7 @@ class HistorySchema(Schema):
     column_type = maybe(fields.String, "The warehouse's own word, in the newest of these runs.")
     metrics = sure(
         fields.Dict,
-        "By metric, oldest first.",
+        "By metric, oldest first; lists with counts only where `metric` asks for them.",
         keys=fields.String(),
         values=fields.List(fields.Nested(MeasuredSchema)),
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from profilemesh.drift import chance
 from profilemesh.drift import measures as m
 from profilemesh.drift.baselines import Baseline
-from profilemesh.drift.findings import Kind, Severity
+from profilemesh.drift.findings import Kind, Severity, Unit
 from profilemesh.drift.pairs import Pair, Trial
-from profilemesh.drift.severity import beyond
+from profilemesh.drift.severity import Effect, beyond
 from profilemesh.profiling.sketches import BUCKET_OFFSET, LOG_RATIO
 from profilemesh.tables import Kind as ColumnKind
 
@@ -18,7 +18,14 @@ from profilemesh.tables import Kind as ColumnKind
 def extremes(pair: Pair) -> Iterator[Trial]:
     if pair.is_identifier:
         return
-    lows, highs = (pair.baseline(pair.rules.setting(pair.name, measure.name), measure) for measure in m.EXTREMES)
+    ends = [pair.series(measure) for measure in m.EXTREMES]
+    if _is_inside(pair, *ends):
+        for measure in m.EXTREMES:
+            value = measure.read(pair.now)
+            yield Trial(pair.name, measure.name, Kind.METRIC, None, None, value, Effect(0.0, Unit.RANGES), None, 1.0)
+        return
+    settings = [pair.rules.setting(pair.name, measure.name) for measure in m.EXTREMES]
+    lows, highs = (pair.past.baseline(*each) for each in zip(settings, ends, strict=True))
     if lows is None or highs is None:
         return
     low, high = min(lows.values), max(highs.values)
@@ -31,6 +38,14 @@ def extremes(pair: Pair) -> Iterator[Trial]:
         p_value = _beyond_p(pair, end, up=effect.size > 0) if severity else 1.0
         is_sure = severity is Severity.HIGH
         yield Trial(pair.name, measure.name, Kind.METRIC, baseline, end, now, effect, severity, p_value, is_sure)
+
+
+def _is_inside(pair: Pair, lows: Sequence[float | None], highs: Sequence[float | None]) -> bool:
+    """Whether the values now lie within what all runs had: then within any baseline, whichever is chosen."""
+    low, high = m.EXTREMES[0].read(pair.now), m.EXTREMES[1].read(pair.now)
+    floor = max((value for value in lows if value is not None), default=math.inf)
+    ceiling = min((value for value in highs if value is not None), default=-math.inf)
+    return low is not None and high is not None and floor <= low and high <= ceiling
 
 
 def _beyond_p(pair: Pair, end: float, *, up: bool) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from profilemesh.drift import measures as m
 from profilemesh.drift.baselines import Baseline, Past
-from profilemesh.drift.findings import Kind, Severity
+from profilemesh.drift.findings import Kind, Severity, Unit
 from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules, Setting
 from profilemesh.drift.severity import Effect, severity_of
@@ -53,9 +53,12 @@ class Pair:
     elapsed_days: float = 0.0
     is_identifier: bool = False
 
+    def series(self, measure: m.Measure) -> list[float | None]:
+        """The measure in each of the past runs."""
+        return [measure.read(run.metrics.get(self.name, {})) for run in self.past.runs]
+
     def baseline(self, setting: Setting, measure: m.Measure) -> Baseline | None:
-        values = [measure.read(run.metrics.get(self.name, {})) for run in self.past.runs]
-        return self.past.baseline(setting, values)
+        return self.past.baseline(setting, self.series(measure))
 
     def setting(self, metric: str) -> Setting | None:
         """None where the metric is not compared, or by a strategy of Phase 1."""
@@ -64,6 +67,18 @@ class Pair:
 
     def severity(self, effect: Effect, setting: Setting, ladder: str) -> Severity | None:
         return severity_of(effect.size, self.rules.ladder(setting, ladder), setting.direction)
+
+
+def still(
+    pair: Pair, measure: m.Measure, values: list[float | None], now: float, reach: float, unit: Unit
+) -> Trial | None:
+    """The trial of a measure that was never further from what it is now than `reach`: no effect, whatever the baseline.
+
+    None where that cannot be said."""
+    known = [value for value in values if value is not None]
+    if not known or max(max(known), now) - min(min(known), now) >= reach:
+        return None
+    return Trial(pair.name, measure.name, Kind.METRIC, None, None, now, Effect(0.0, unit), None, 1.0)
 
 
 def names_things(name: str, kind: ColumnKind, now: m.Metrics, past: Past) -> bool:

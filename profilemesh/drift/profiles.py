@@ -63,9 +63,10 @@ def profile_of(
 
 def number(value: object) -> float | None:
     """A metric's value as a finite double; None where it is none."""
-    if type(value) is float:
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+    if value is None or kind is str or isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     try:
         found = float(value)

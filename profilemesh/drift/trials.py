@@ -13,7 +13,7 @@ from profilemesh.drift import chance
 from profilemesh.drift import measures as m
 from profilemesh.drift.extremes import extremes, times
 from profilemesh.drift.findings import Kind, Unit
-from profilemesh.drift.pairs import Pair, Trial
+from profilemesh.drift.pairs import Pair, Trial, still
 from profilemesh.drift.profiles import number
 from profilemesh.drift.severity import Effect, deviations, percent, points
 from profilemesh.drift.shapes import shapes
@@ -42,12 +42,15 @@ def _shares(pair: Pair) -> Iterator[Trial]:
         # None then and none now is no test: it could not have found anything (Tarone 1990).
         if now is None or was is None or setting is None or now == was == 0:
             continue
-        baseline = pair.baseline(setting, measure)
-        if baseline is None:
+        values = pair.series(measure)
+        quiet = still(pair, measure, values, now, pair.rules.ladder(setting, measure.ladder).low, Unit.POINTS)
+        baseline = None if quiet else pair.past.baseline(setting, values)
+        effect = points(baseline.centre, now) if baseline else None
+        if baseline is None or effect is None:
+            if quiet:
+                yield quiet
             continue
         before = baseline.centre
-        effect = points(before, now)
-        assert effect is not None
         severity = pair.severity(effect, setting, measure.ladder)
         p_value = _shares_p(pair, measure, before, now) if severity else 1.0
         yield Trial(pair.name, measure.name, Kind.METRIC, baseline, before, now, effect, severity, p_value)
@@ -65,10 +68,13 @@ def _mean(pair: Pair) -> Trial | None:
     now, setting, deviation = m.MEAN.read(pair.now), pair.setting("mean"), m.DEVIATION.read(pair.was)
     if now is None or setting is None or deviation is None or pair.is_identifier:
         return None
-    baseline = pair.baseline(setting, m.MEAN)
+    values = pair.series(m.MEAN)
+    reach = pair.rules.ladder(setting, "means").low * deviation
+    quiet = still(pair, m.MEAN, values, now, reach, Unit.DEVIATIONS)
+    baseline = None if quiet else pair.past.baseline(setting, values)
     effect = deviations(baseline.centre, now, deviation) if baseline else None
     if baseline is None or effect is None:
-        return None
+        return quiet
     severity = pair.severity(effect, setting, "means")
     p_value = _means_p(pair, baseline.centre, now) if severity else 1.0
     return Trial(pair.name, "mean", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_value)
@@ -87,14 +93,23 @@ def _deviation(pair: Pair, p_shape: float | None) -> Trial | None:
     now, setting = m.DEVIATION.read(pair.now), pair.setting("stddev")
     if now is None or setting is None or pair.is_identifier:
         return None
-    baseline = pair.baseline(setting, m.DEVIATION)
+    values = pair.series(m.DEVIATION)
+    quiet = still(
+        pair, m.DEVIATION, values, now, _reach(values, pair.rules.ladder(setting, "deviations").low), Unit.PERCENT
+    )
+    baseline = None if quiet else pair.past.baseline(setting, values)
     effect = percent(baseline.centre, now) if baseline else None
     if baseline is None or effect is None:
-        return None
+        return quiet
     if effect.unit is Unit.ABSOLUTE and effect.size:
         effect = Effect(math.copysign(math.inf, effect.size), Unit.PERCENT)
     severity = pair.severity(effect, setting, "deviations")
     return Trial(pair.name, "stddev", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_shape)
+
+
+def _reach(values: list[float | None], low: float) -> float:
+    """So many percent of the smallest of them, none of which is below 0."""
+    return low / 100.0 * min((value for value in values if value is not None), default=0.0)
 
 
 def _distinct(pair: Pair) -> Trial | None:
@@ -104,13 +119,13 @@ def _distinct(pair: Pair) -> Trial | None:
     n, others = m.present(pair.now), m.present(pair.was)
     if now is None or setting is None or not before or not n or not others:
         return None
-    baseline = pair.baseline(setting, m.DISTINCT)
     ratio = n / others
     low, high = before * min(1.0, ratio), before * max(1.0, ratio)
     nearest = min(max(now, low), high)
     effect = Effect(100.0 * (now - nearest) / nearest, Unit.PERCENT)
     severity = pair.severity(effect, setting, "counts")
     p_value = _distinct_p(nearest, now) if severity else 1.0
+    baseline = pair.baseline(setting, m.DISTINCT) if severity else None
     return Trial(pair.name, "distinct_count", Kind.METRIC, baseline, before, now, effect, severity, p_value)
 
 
@@ -124,10 +139,12 @@ def _length(pair: Pair) -> Trial | None:
     now, setting = m.LENGTH.read(pair.now), pair.setting("avg_length")
     if now is None or setting is None:
         return None
-    baseline = pair.baseline(setting, m.LENGTH)
+    values = pair.series(m.LENGTH)
+    quiet = still(pair, m.LENGTH, values, now, _reach(values, pair.rules.ladder(setting, "lengths").low), Unit.PERCENT)
+    baseline = None if quiet else pair.past.baseline(setting, values)
     effect = percent(baseline.centre, now) if baseline else None
     if baseline is None or effect is None:
-        return None
+        return quiet
     severity = pair.severity(effect, setting, "lengths")
     p_value = _lengths_p(pair, baseline.centre, now) if severity else 1.0
     return Trial(pair.name, "avg_length", Kind.METRIC, baseline, baseline.centre, now, effect, severity, p_value)

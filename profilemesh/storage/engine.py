@@ -186,6 +186,9 @@ _POSTGRES_TROUBLES = {
     "55P03": "locked by another session; try again when it is done",
     "40P01": "a deadlock with another session; try again",
     "57014": "the statement was cancelled or timed out",
+    "57P01": "the server is shutting down",
+    "57P02": "the server crashed and is recovering",
+    "57P03": "the server is starting up",
 }
 
 

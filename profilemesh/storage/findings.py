@@ -8,12 +8,13 @@ though it could have, becomes quiet, and after QUIET_RUNS such runs in a row is 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -276,8 +277,17 @@ def details_of(finding: Finding, scope: str) -> dict[str, Any]:
         "is_expected": finding.is_expected,
         "details": dict(finding.details),
     }
-    found: dict[str, Any] = clean_json({name: value for name, value in told.items() if value not in (None, [], {})})
-    return found
+    found: dict[str, Any] = clean_json({name: _plain(value) for name, value in told.items()})
+    return {name: value for name, value in found.items() if value is not None and value != [] and value != {}}
+
+
+def _plain(value: Any) -> Any:
+    """Without numpy's own numbers, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _explained(finding: Finding) -> dict[str, Any]:
@@ -338,3 +348,68 @@ def mark_run(session: Session, table: TableRef, run_id: str) -> bool:
     """A stored run of the table turns out to have drift."""
     same = sa.and_(Run.run_id == run_id, Run.dataset_name == table.name, Run.warehouse == table.warehouse)
     return hits_one(session, sa.update(Run).where(same, Run.schema_name == table.schema).values(has_drift=True))
+
+
+def listing(tables: Sequence[TableRef] | None = None, *, is_all: bool = False) -> sa.Select[StoredFinding]:
+    """The findings of these tables, or of all, that are not resolved, or all of them: last seen first."""
+    found = sa.select(StoredFinding)
+    if not is_all:
+        found = found.where(StoredFinding.state != State.RESOLVED)
+    if tables is not None:
+        place = sa.tuple_(StoredFinding.warehouse, StoredFinding.schema_name, StoredFinding.table_name)
+        found = found.where(place.in_([(table.warehouse, table.schema, table.name) for table in tables]))
+    return found.order_by(StoredFinding.last_seen_at.desc(), StoredFinding.finding_id.desc())
+
+
+USEFUL, FALSE_ALARM, UNTOUCHED = VERDICTS = ("useful", "expected", "untouched")
+"""How people took a finding: somebody worked with it, said that it was meant to be, or did nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stored finding, the runs it occurred in, and how people took it."""
+
+    finding_id: str
+    fingerprint: str
+    table: TableRef
+    column: str
+    metric: str
+    kind: str
+    severity: str
+    state: str
+    sentence: str
+    opened_at: datetime
+    run_ids: frozenset[str]
+    verdict: str
+
+
+def taken(session: Session, table: TableRef, since: datetime, until: datetime) -> list[Taken]:
+    """A table's findings that occurred in this time."""
+    during = sa.and_(FindingOccurrence.at >= since, FindingOccurrence.at < until)
+    same = FindingOccurrence.finding_id == StoredFinding.finding_id
+    rows = session.execute(
+        sa.select(StoredFinding, FindingOccurrence.run_id).join(FindingOccurrence, same).where(of_table(table), during)
+    )
+    found: dict[str, StoredFinding] = {}
+    run_ids: dict[str, set[str]] = {}
+    for stored, run_id in rows:
+        found[stored.finding_id] = stored
+        run_ids.setdefault(stored.finding_id, set()).add(run_id)
+    by_hand = _by_hand(session, found)
+    return [_taken(each, table, run_ids[each.finding_id], by_hand.get(each.finding_id, ())) for each in found.values()]
+
+
+def _taken(stored: StoredFinding, table: TableRef, run_ids: set[str], actions: Iterable[str]) -> Taken:
+    done = set(actions)
+    verdict = FALSE_ALARM if State.EXPECTED in done else USEFUL if done else UNTOUCHED
+    names = (stored.column_name, stored.metric_name, stored.kind, stored.severity, stored.state, stored.sentence)
+    return Taken(stored.finding_id, stored.fingerprint, table, *names, stored.opened_at, frozenset(run_ids), verdict)
+
+
+def _by_hand(session: Session, ids: Iterable[str]) -> dict[str, list[str]]:
+    """What people did with these findings."""
+    wanted = sa.and_(TriageEntry.finding_id.in_(list(ids)), TriageEntry.who != ENGINE)
+    found: dict[str, list[str]] = {}
+    for finding_id, action in session.execute(sa.select(TriageEntry.finding_id, TriageEntry.action).where(wanted)):
+        found.setdefault(finding_id, []).append(action)
+    return found

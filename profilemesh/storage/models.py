@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, SupportsFloat, SupportsIndex
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_time(value: object) -> datetime | None:
+    """The aware UTC time of a text in any ISO form, naive ones being UTC; None if it is none."""
+    try:
+        found = datetime.fromisoformat(str(value).strip())
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def written_time(value: datetime) -> str:
+    """A UTC time as SQLite keeps it, so that times compare as texts: `YYYY-MM-DD HH:MM:SS.ffffff`."""
+    return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+class SqliteTime(sqlite.DATETIME):
+    """Written in one form and read in any: others write to the same file. What is no time is read as 1970-01-01."""
+
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[datetime | None], str | None]:
+        return lambda value: None if value is None else written_time(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[object], datetime | None]:
+        return lambda value: None if value is None else read_time(value) or EPOCH
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -19,7 +46,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        return dialect.type_descriptor(sa.DateTime(timezone=dialect.name == "postgresql"))
+        is_postgres = dialect.name == "postgresql"
+        return dialect.type_descriptor(sa.DateTime(timezone=True) if is_postgres else SqliteTime())  # type: ignore[no-untyped-call]
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
@@ -91,15 +119,28 @@ class Number(sa.TypeDecorator[float]):
         number = float(value)
         return number if math.isfinite(number) else None
 
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:
+        number = float(value) if isinstance(value, SupportsFloat) else math.nan
+        return number if math.isfinite(number) else None
+
 
 class Count(sa.TypeDecorator[int]):
-    """A whole number up to 2^63, from anything that is one (numpy's integers included)."""
+    """A whole number up to 2^63, from anything that is one (numpy's integers included); read as None if it is none."""
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: SupportsIndex | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else operator.index(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
+        if type(value) is int:
+            return value
+        try:
+            whole = int(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return whole if whole == value else None
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -382,6 +423,57 @@ class TriageEntry(Base):
     text: Mapped[str | None] = mapped_column(CleanText)
 
     __table_args__ = (sa.Index("ix_profilemesh_triage_finding", "finding_id", "id"),)
+
+
+class AlertItem(Base):
+    """One finding to be told on one route, written in the transaction that stored the finding: the outbox of alerts.
+
+    `told` is what the message will say of it. Once the tick of `plan_id` is over the item belongs to a digest.
+    """
+
+    __tablename__ = "profilemesh_alert_items"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    finding_id: Mapped[str] = mapped_column(CleanText(36))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    told: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    digest_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_items_digest", "digest_id", "route", "plan_id"),
+        sa.Index("ix_profilemesh_alert_items_finding", "finding_id"),
+    )
+
+
+class AlertDigest(Base):
+    """One message of a route: its `content` and its idempotency `key` never change, so that it may be sent again.
+
+    `status` is waiting, sent or given_up. `delivered` names the channels that have taken it while others have not;
+    `not_before` is the end of quiet hours that it was kept for, `next_at` when it is tried again after a failure.
+    """
+
+    __tablename__ = "profilemesh_alert_digests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(CleanText(36), unique=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    status: Mapped[str] = mapped_column(CleanText(20))
+    content: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Count, default=0)
+    last_error: Mapped[str | None] = mapped_column(CleanText)
+    delivered: Mapped[list[str] | None] = mapped_column(CleanJson)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_digests_route", "route", "status", "id"),
+        sa.Index("ix_profilemesh_alert_digests_ended", "status", "ended_at"),
+    )
 
 
 class LoggedDecision(Base):

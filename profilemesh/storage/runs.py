@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
 from profilemesh.planning.decisions import Reason
-from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Summary, TableState
+from profilemesh.storage.models import Event, LoggedDecision, ProfileNumbers, Result, Run, Summary, TableState
 from profilemesh.storage.states import is_state_of
 from profilemesh.storage.writes import count, hits_one
 from profilemesh.tables import TableRef
@@ -92,6 +92,11 @@ def save_results(session: Session, run: Run, metrics: Sequence[Metric]) -> None:
     session.execute(sa.insert(Result), rows)
 
 
+def of_table(session: Session, table: TableRef, run_id: str) -> Run | None:
+    """This run of this table."""
+    return session.scalar(sa.select(Run).where(_of_table(table), Run.run_id == run_id))
+
+
 def withdraw_run(session: Session, run: Run) -> None:
     """Forget a run that was put off before it read anything, and its events; nothing happens if it is closed."""
     if run in session:
@@ -167,6 +172,7 @@ def forget_values(session: Session, table: TableRef, columns: Collection[str], m
     told = sa.and_(same, Result.column_name.in_(columns), Result.metric_name.in_(metrics))
     count(session, sa.delete(Result).where(told))
     count(session, sa.delete(Summary).where(Summary.run_id.in_(of_table)))
+    count(session, sa.delete(ProfileNumbers).where(ProfileNumbers.run_id.in_(of_table)))
     count(session, sa.update(TableState).where(is_state_of(table)).values(manifest=None))
 
 
@@ -185,8 +191,18 @@ def forget_partitions(session: Session, table: TableRef) -> None:
     for decision in session.scalars(sa.select(LoggedDecision).where(_tells_of(LoggedDecision, table))):
         decision.evidence = _nameless(decision.evidence or {}, decision.reason)
     for event in session.scalars(sa.select(Event).where(_tells_of(Event, table), Event.details.is_not(None))):
-        details = json.loads(event.details or "{}")
-        event.details = json.dumps(_nameless(details, details.get("reason")), ensure_ascii=False)
+        details = _told(event.details)
+        if details is not None:
+            event.details = json.dumps(_nameless(details, details.get("reason")), ensure_ascii=False)
+
+
+def _told(details: str | None) -> dict[str, Any] | None:
+    """What an event tells, if it is ours: others wrote any text there."""
+    try:
+        found = json.loads(details or "")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _tells_of(kind: type[LoggedDecision | Event], table: TableRef) -> sa.ColumnElement[bool]:

@@ -47,18 +47,22 @@ def current_revision(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
-def is_phase1(connection: Connection) -> bool:
-    """True if the database holds a table of ProfileMesh Phase 1 that was not adopted yet."""
+def phase1_tables(connection: Connection) -> frozenset[str]:
+    """The tables of ProfileMesh Phase 1 in the database that were not adopted yet."""
     inspector = sa.inspect(connection)
     present = set(_OURS) & set(inspector.get_table_names())
-    return any(
-        _OURS[table] not in {column["name"] for column in inspector.get_columns(table)} for table in sorted(present)
-    )
+    columns = {table: {column["name"] for column in inspector.get_columns(table)} for table in present}
+    return frozenset(table for table in present if _OURS[table] not in columns[table])
+
+
+def our_tables(connection: Connection) -> frozenset[str]:
+    """The tables in the database that have names of ours, whatever their layout."""
+    return frozenset(set(Base.metadata.tables) & set(sa.inspect(connection).get_table_names()))
 
 
 def has_our_tables(connection: Connection) -> bool:
     """True if a table of ours stands in the database, whatever its layout."""
-    return bool(set(Base.metadata.tables) & set(sa.inspect(connection).get_table_names()))
+    return bool(our_tables(connection))
 
 
 def require_current(connection: Connection) -> None:

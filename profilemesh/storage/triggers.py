@@ -1,9 +1,11 @@
 """What the database itself keeps right, whoever writes to it: this version, an older one beside it, a hand.
 
 - `profilemesh_run_counts` and `profilemesh_drift_counts` are the sums of runs and drift events by hour and day;
-- every table with a run has a row in `profilemesh_table_state`, with the type of its warehouse;
+- every table with a run has a row in `profilemesh_table_state`, with the type of its warehouse, and an empty one goes
+  with the last run;
 - a run for which drift is stored has `has_drift`;
-- a name that an older writer leaves NULL is empty, and its events belong to the warehouse and schema of their run.
+- a name that an older writer leaves NULL is empty, and its events belong to the warehouse and schema of their run;
+- on SQLite, which keeps times as texts, all are written alike.
 
 On PostgreSQL a statement's changes are summed up once and added as rows of the transaction's own, so that writers do
 not wait for each other; now and then a statement folds what is committed into the rows of part 0. SQLite has
@@ -99,6 +101,8 @@ def postgres() -> Iterator[str]:
             body = _postgres_count(counts, key, sums, changes)
             if operation == "INSERT":
                 body += _postgres_register() if table == "profilemesh_runs" else _postgres_mark()
+            if operation == "DELETE" and table == "profilemesh_runs":
+                body += _POSTGRES_FORGET
             declared = "DECLARE added bigint;"
             yield _postgres_function(name, f"{declared} BEGIN {body} {_FOLD_SOMETIMES} RETURN NULL; END")
             referencing = " ".join(f"{image} TABLE AS {image.lower()}_rows" for image in images)
@@ -171,6 +175,23 @@ def _postgres_register() -> str:
     )
 
 
+# What nothing is remembered of, once its last run is gone.
+_STATE = "profilemesh_table_state"
+_EMPTY = (
+    "decided_at IS NULL AND last_run_id IS NULL AND claimed_by IS NULL AND paused_at IS NULL AND NOT EXISTS (SELECT 1 "
+    f"FROM profilemesh_runs r WHERE r.warehouse = {_STATE}.warehouse AND r.schema_name = {_STATE}.schema_name "
+    f"AND r.dataset_name = {_STATE}.table_name)"
+)
+_POSTGRES_FORGET = (
+    f" DELETE FROM {_STATE} USING (SELECT DISTINCT {TABLE_OF_RUN} FROM old_rows) o WHERE {_STATE}.warehouse = "
+    f"o.warehouse AND {_STATE}.schema_name = o.schema_name AND {_STATE}.table_name = o.dataset_name AND {_EMPTY};"
+)
+_SQLITE_FORGET = (
+    f"DELETE FROM {_STATE} WHERE warehouse = OLD.warehouse AND schema_name = OLD.schema_name "
+    f"AND table_name = OLD.dataset_name AND {_EMPTY};"
+)
+
+
 def _postgres_mark() -> str:
     return (
         " UPDATE profilemesh_runs r SET has_drift = true FROM new_rows n WHERE n."
@@ -196,13 +217,36 @@ def sqlite() -> Iterator[str]:
             body = "".join(_sqlite_count(counts, key, sums, source, image, sign) for image, sign in images.items())
             if operation == "INSERT":
                 body += _SQLITE_REGISTER if table == "profilemesh_runs" else _SQLITE_MARK
+            if operation == "DELETE" and table == "profilemesh_runs":
+                body += _SQLITE_FORGET
             name = f"{counts.removeprefix('profilemesh_')}_{operation.lower()}"
             yield from _sqlite_trigger(name, f"AFTER {operation} ON {table}", body)
+    for written, time, same in (
+        ("profilemesh_runs", "profiled_at", "run_id = NEW.run_id AND dataset_name = NEW.dataset_name"),
+        ("profilemesh_events", "timestamp", "event_id = NEW.event_id"),
+    ):
+        body = f"UPDATE {written} SET {time} = {_written(f'NEW.{time}')} WHERE {same};"
+        name = f"{written.removeprefix('profilemesh_')}_time"
+        yield from _sqlite_trigger(name, f"AFTER INSERT ON {written} WHEN NEW.{time} NOT GLOB '{_TIME}'", body)
     place = (
         f"UPDATE profilemesh_events SET (warehouse, schema_name) = (SELECT r.warehouse, r.schema_name FROM "
         f"{_RUN_OF_EVENT} LIMIT 1) WHERE event_id = NEW.event_id AND EXISTS (SELECT 1 FROM {_RUN_OF_EVENT});"
     )
     yield from _sqlite_trigger("place_event", f"AFTER INSERT ON profilemesh_events WHEN {_UNPLACED}", place)
+
+
+# Times are compared as texts, so that all must be written alike: another writer may leave out the fraction, or write a
+# T or an offset. Where only that differs all digits are kept.
+_TIME = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]"
+
+
+def _written(time: str) -> str:
+    spaced = f"replace({time}, 'T', ' ')"
+    return (
+        f"CASE WHEN {spaced} GLOB '{_TIME}' THEN {spaced} WHEN {spaced} || '.000000' GLOB '{_TIME}' "
+        f"THEN {spaced} || '.000000' ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f000', {time}), "
+        "'1970-01-01 00:00:00.000000') END"
+    )
 
 
 def _sqlite_trigger(name: str, when: str, body: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Brings a storage database to the schema this version needs, in one transaction, so that it can stop anywhere.
 
 In time order: take the write lock (SQLite: BEGIN IMMEDIATE, PostgreSQL: an advisory lock), so that a second upgrade
-waits and then finds nothing to do; look where the database stands; back it up; migrate and stamp; commit.
+waits and then finds nothing to do; look where the database stands; back it up; migrate and stamp; commit. The first
+migration adopts a database of ProfileMesh Phase 1.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import os
 import shlex
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,18 +20,22 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.schema import DropIndex
 
 from profilemesh.errors import StorageError
+from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
 from profilemesh.storage.engine import FOR_WRITING, make_engine, place, require_folder, sqlite_path, storage_errors
+from profilemesh.storage.models import Base
 from profilemesh.storage.schema import (
     MIGRATIONS,
     current_revision,
-    has_our_tables,
-    is_phase1,
     known_revisions,
     needed_revision,
+    our_tables,
     outdated,
+    phase1_tables,
 )
 
 _LOCK = 0x50_4D_55_50
@@ -37,60 +43,104 @@ _LOCK = 0x50_4D_55_50
 
 @dataclass(frozen=True)
 class UpgradeReport:
-    """What an upgrade did. `backup` is the copy of a SQLite file, `command` makes one of a PostgreSQL database."""
+    """What an upgrade did. `backup` is the copy of a SQLite file, `command` makes one of a PostgreSQL database.
+
+    `adopted` names the tables of Phase 1 that became ours.
+    """
 
     from_revision: str | None
     to_revision: str
     backup: Path | None = None
     command: str | None = None
+    adopted: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
         return self.from_revision != self.to_revision
 
 
-def upgrade(url: str, *, backup: bool = True) -> UpgradeReport:
+def upgrade(url: str, *, backup: bool = True, adopted_warehouse: tuple[str, str] = UNKNOWN_WAREHOUSE) -> UpgradeReport:
     """Bring the storage at `url` to this version's schema; does nothing if it is there already.
+
+    `adopted_warehouse` is the name and type of the warehouse whose tables a Phase-1 database describes.
 
     Raises StorageOutdated if a newer version made it, StorageError if it cannot be upgraded.
     """
     engine = make_engine(url)
     require_folder(engine.url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _let_tables_be_replaced)
     try:
         with storage_errors(engine.url), engine.execution_options(**FOR_WRITING).begin() as connection:
-            return _upgrade(connection, backup=backup)
+            return _upgrade(connection, adopted_warehouse, backup=backup)
     finally:
         engine.dispose()
 
 
-def _upgrade(connection: Connection, *, backup: bool) -> UpgradeReport:
+def _let_tables_be_replaced(connection: sqlite3.Connection, record: object) -> None:
+    """A table that is made anew under its old name keeps the keys and views that name it."""
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("PRAGMA legacy_alter_table = ON")
+
+
+def _upgrade(connection: Connection, adopted_warehouse: tuple[str, str], *, backup: bool) -> UpgradeReport:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     current, needed = current_revision(connection), needed_revision()
     if current == needed:
         return UpgradeReport(current, needed)
     _refuse_what_cannot_be_upgraded(connection, current, needed)
-    url = connection.engine.url
+    url, old = connection.engine.url, tuple(sorted(phase1_tables(connection)))
     keep = backup and bool(sa.inspect(connection).get_table_names())
     copy = _copy_sqlite(sqlite_path(url)) if keep else None
     pg_dump = dump_command(url) if keep and connection.dialect.name == "postgresql" else None
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return UpgradeReport(current, needed, copy, pg_dump)
+    config.attributes["adopted_warehouse"] = adopted_warehouse
+    with _others_kept(connection):
+        command.upgrade(config, "head")
+    return UpgradeReport(current, needed, copy, pg_dump, old)
+
+
+@contextmanager
+def _others_kept(connection: Connection) -> Iterator[None]:
+    """Indexes and triggers that somebody else put on our tables would go with a SQLite table that is made anew: indexes
+    are taken off first, and what is gone afterwards is put back."""
+    before = _others_on_sqlite(connection)
+    for name, (kind, _) in before.items():
+        if kind == "index":
+            connection.execute(DropIndex(sa.Index(name)))
+    yield
+    for name in before.keys() - _others_on_sqlite(connection).keys():
+        connection.exec_driver_sql(before[name][1])
+
+
+_OUR_NAMES = ("profilemesh_", "ix_profilemesh_")
+
+
+def _others_on_sqlite(connection: Connection) -> dict[str, tuple[str, str]]:
+    """The kind and the statement of each, by name."""
+    if connection.dialect.name != "sqlite":
+        return {}
+    columns = ("name", "type", "sql", "tbl_name")
+    name, kind, statement, table = (sa.column(column, sa.String) for column in columns)
+    found = sa.select(name, kind, statement).select_from(sa.table("sqlite_master"))
+    of_ours = found.where(kind.in_(("index", "trigger")), statement.is_not(None), table.in_(Base.metadata.tables))
+    return {row.name: (row.type, row.sql) for row in connection.execute(of_ours) if not row.name.startswith(_OUR_NAMES)}
 
 
 def _refuse_what_cannot_be_upgraded(connection: Connection, current: str | None, needed: str) -> None:
     where = place(connection.engine.url)
     if current is not None and current not in known_revisions():
         raise outdated(where, current, needed)
-    if is_phase1(connection):
+    old = phase1_tables(connection)
+    if current is not None and old:
         raise StorageError(
-            f"{where} holds tables of ProfileMesh Phase 1; adoption of such a database is not supported by this "
-            "version yet; nothing was changed; choose another storage, or keep this one for a later version"
+            f"{where} is at revision {current}, and beside it stands {min(old)} of ProfileMesh Phase 1; rename or drop "
+            "that table; nothing was changed"
         )
-    if current is None and has_our_tables(connection):
+    if current is None and our_tables(connection) - old:
         raise StorageError(f"{where} holds ProfileMesh tables of no known revision; nothing was changed")
 
 

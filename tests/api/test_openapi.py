@@ -57,6 +57,23 @@ def test_errors_are_described_as_they_are(client: FlaskClient) -> None:
     assert {"type", "title", "status", "detail"} == set(problem["required"])
 
 
+def test_every_link_leads_to_an_endpoint_with_these_parameters(client: FlaskClient) -> None:
+    paths, led = client.get("/openapi.json").json["paths"], set()
+    for described in (method for path in paths.values() for method in path.values() if isinstance(method, dict)):
+        for link in described["responses"].get("200", {}).get("links", {}).values():
+            path = link["operationRef"].removeprefix("#/paths/").removesuffix("/get").replace("~1", "/")
+            known = {p["name"] for p in paths[path]["get"].get("parameters", []) + paths[path].get("parameters", [])}
+            assert set(link["parameters"]) <= known
+            led.add(path)
+    assert {path for path in paths if "{" in path} <= led
+
+
+def test_a_file_is_described_in_each_of_its_formats(client: FlaskClient) -> None:
+    described = client.get("/openapi.json").json["paths"]["/api/export/runs"]["get"]["responses"]["200"]["content"]
+    kinds = {"application/json", "text/csv; charset=utf-8", "application/x-ndjson", "application/vnd.apache.parquet"}
+    assert set(described) == kinds
+
+
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_the_documentation_asks_no_other_machine(client: FlaskClient, path: str) -> None:
     answer = client.get(path)

@@ -16,6 +16,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.engine.storage.phase1 import LAYOUTS, make, rows_of
+
 COMMAND = str(Path(sys.executable).parent / "profilemesh")
 CONFIG = """
 warehouses:
@@ -265,3 +267,27 @@ def test_a_stop_in_mid_scan_leaves_nothing_half_done(project: Path, number: sign
     assert standing["last_status"] == "failed"
     assert standing["last_profiled_at"] is None
     assert "success" in run(project, "profile", "--table", "orders").stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "warehouse"),
+    [("source: {name: shop, type: duckdb, filepath: shop.duckdb}", "shop"), (CONFIG, "unknown")],
+)
+def test_a_database_of_the_first_profilemesh_is_adopted_for_the_configured_source(
+    template: Path, tmp_path: Path, config: str, warehouse: str
+) -> None:
+    shutil.copy(template / "shop.duckdb", tmp_path)
+    (tmp_path / "profilemesh.yml").write_text(config)
+    tables = {name: rows for name, rows in rows_of(LAYOUTS["later"]).items() if name != "profilemesh_results"}
+    for state in tables["profilemesh_table_state"]:
+        state["schema_name"] = "main"
+    make(f"sqlite:///{tmp_path / 'profilemesh.db'}", LAYOUTS["later"], tables)
+    done = run(tmp_path, "db", "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert f"which tell of the warehouse {warehouse}." in done.stdout
+    assert "(before: ProfileMesh Phase 1)" in done.stdout
+    planned = json.loads(run(tmp_path, "plan", "--json").stdout)
+    reasons = {d["table"]: (d["action"], d["reason"]) for d in planned["decisions"] if d["table"] == "orders"}
+    assert reasons == {"orders": ("full", "first_profile")}
+    assert run(tmp_path, "profile").returncode == 0
+    assert run(tmp_path, "status").returncode == 0

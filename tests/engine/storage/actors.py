@@ -64,15 +64,20 @@ def stop_before_commit(url: str) -> None:
 
 
 def upgrade_and_die(url: str, statement: str) -> None:
-    """Upgrade, and be killed before the given statement that writes, counted from 1."""
+    """Upgrade, and be killed before the given statement that writes, counted from 1, or before the `commit`."""
     seen = 0
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def count(connection, cursor, sql, *rest):  # type: ignore[no-untyped-def]
         nonlocal seen
         seen += sql.lstrip().upper().startswith(("CREATE", "INSERT", "ALTER", "UPDATE"))
-        if seen == int(statement):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if str(seen) == statement:
+            die()
 
+    if statement == "commit":
+        event.listen(sa.Engine, "commit", die)
     event.listen(sa.Engine, "before_cursor_execute", count)
     upgrade(url)
     say(f"done after {seen} statements")

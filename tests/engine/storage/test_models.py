@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
 
 from profilemesh.storage import Storage, runs
-from profilemesh.storage.models import Result, Run, clean_json, clean_text
+from profilemesh.storage.engine import make_engine
+from profilemesh.storage.models import EPOCH, Count, Number, Result, Run, UtcDateTime, clean_json, clean_text
 from profilemesh.storage.runs import Metric
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -112,3 +113,57 @@ def test_times_come_back_in_utc_to_the_microsecond(storage: Storage) -> None:
 def test_naive_times_are_refused(storage: Storage) -> None:
     with pytest.raises(StatementError, match="naive time"), storage.begin() as session:
         runs.start_run(session, new_run(at=datetime(2026, 3, 1)))  # noqa: DTZ001
+
+
+ANY_TIMES = {
+    "2026-03-01 12:00:00.000000": NOW,
+    "2026-03-01 12:00:00": NOW,
+    "2026-03-01T12:00:00Z": NOW,
+    "2026-03-01T14:00:00.000+02:00": NOW,
+    "2026-03-01": NOW.replace(hour=0),
+    "yesterday": EPOCH,
+    "9999-12-31 23:59:59-12:00": EPOCH,
+    "": EPOCH,
+}
+
+
+@pytest.mark.parametrize("text", ANY_TIMES)
+def test_times_that_others_wrote_are_read_in_any_form(text: str) -> None:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        found = connection.scalar(sa.select(sa.literal_column(f"'{text}'", UtcDateTime)))
+    assert found == ANY_TIMES[text]
+
+
+ANY_COUNTS = {
+    "12": 12,
+    "12.0": 12,
+    "12.5": None,
+    "'12'": None,
+    "'many'": None,
+    "9e999": None,
+    "x'0c'": None,
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("value", ANY_COUNTS)
+def test_what_is_no_count_is_read_as_unknown(value: str) -> None:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.literal_column(value, Count))) == ANY_COUNTS[value]
+
+
+@pytest.mark.parametrize("value", ["9e999", "-9e999", "'nan'", "x'00'", "null"])
+def test_what_is_no_finite_number_is_read_as_unknown(value: str) -> None:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.literal_column(value, Number))) is None
+
+
+def test_nan_in_postgres_is_read_as_unknown(postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.literal_column("'NaN'::float8", Number))) is None
+        assert connection.scalar(sa.select(sa.literal_column("'infinity'::timestamptz", UtcDateTime))) is not None
+    engine.dispose()

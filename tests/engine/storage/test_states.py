@@ -116,7 +116,7 @@ def test_partitions_are_given_for_the_tables_asked_for(storage: Storage) -> None
     profile(storage, "r1", "token 1", NOW, manifest=manifest)
     other = TableRef("shop", "main", "items")
     with storage.begin() as session:
-        states.ensure(session, other)
+        states.claim(session, other, "x:1:1:1", NOW, timedelta(minutes=1))
         known = states.latest_states(session)
         assert known[TABLE].manifest is None
         assert states.with_manifests(session, known, [other]) == known
@@ -124,6 +124,12 @@ def test_partitions_are_given_for_the_tables_asked_for(storage: Storage) -> None
     assert filled.keys() == {TABLE, other}
     kept_parts = filled[TABLE].manifest
     assert kept_parts is not None and list(kept_parts.parts.values()) == list(manifest.parts.values())
+
+
+def test_a_table_that_no_plan_has_looked_at_is_not_remembered(storage: Storage) -> None:
+    with storage.begin() as session:
+        states.ensure(session, TABLE)
+        assert states.latest_states(session) == {}
 
 
 def test_many_partitioned_tables_take_few_statements(storage: Storage) -> None:

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from profilemesh.errors import StorageError, StorageOutdated
+from profilemesh.errors import StorageError
 from profilemesh.storage import Base, open_storage, states
 from profilemesh.storage.engine import FOR_WRITING, make_engine
 from profilemesh.storage.schema import MIGRATIONS, VERSION_TABLE, current_revision, has_our_tables, needed_revision
@@ -182,17 +182,11 @@ def test_the_dump_command_has_no_password() -> None:
     assert command.endswith("'--dbname=postgresql://me@db:5433/pm?sslmode=require'")
 
 
-def test_a_phase1_database_is_refused_and_left_as_it_was(storage_url: str) -> None:
-    execute(storage_url, PHASE1, "INSERT INTO profilemesh_runs (run_id) VALUES ('run_1a2b3c4d5e6f')")
-    with pytest.raises(StorageError, match="adoption of such a database is not supported by this version yet"):
+def test_a_phase1_table_beside_ours_is_refused(storage_url: str) -> None:
+    upgrade(storage_url)
+    execute(storage_url, "DROP TABLE profilemesh_runs", PHASE1, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    with pytest.raises(StorageError, match="beside it stands profilemesh_runs of ProfileMesh Phase 1"):
         upgrade(storage_url)
-    with pytest.raises(StorageOutdated, match="has an older schema"):
-        open_storage(storage_url)
-    engine = make_engine(storage_url)
-    with engine.connect() as connection:
-        assert sa.inspect(connection).get_table_names() == ["profilemesh_runs"]
-        assert connection.exec_driver_sql("SELECT run_id FROM profilemesh_runs").scalar() == "run_1a2b3c4d5e6f"
-    engine.dispose()
 
 
 def test_our_tables_without_a_revision_are_refused(storage_url: str) -> None:
