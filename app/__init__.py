@@ -23,7 +23,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import drift, plan, runs, tables, triage
+from app.pages import drift, plan, replay, runs, tables, triage
 from app.settings import read_settings, storage_url
 
 
@@ -51,7 +51,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for pages in (triage.pages, drift.pages, plan.pages, runs.pages, tables.pages):
+    for pages in (replay.pages, triage.pages, drift.pages, plan.pages, runs.pages, tables.pages):
         app.register_blueprint(pages)
     errors.init_app(app)
     return app

@@ -47,6 +47,15 @@ class FindingPageFilter(FindingFilter):
     page = Whole(1, 100_000, load_default=1)
 
 
+class ReplayFilter(Schema):
+    """Over which history the rules are tried."""
+
+    q = Text("Part of a table's name.")
+    warehouse = Text("A warehouse's configured name, or a type.")
+    days = Whole(1, 3650, load_default=30)
+    go = Choice(["1"], "Do it.")
+
+
 class FindingSchema(Schema):
     """A fact that drift found, from its first occurrence until it is resolved."""
 
