@@ -217,7 +217,7 @@ def decision_log(context: Context, only: str | None, limit: int) -> None:
     """
     config = context.config()
     with _storage(config) as storage:
-        wanted = None if only is None else _known(config, storage, only)
+        wanted = None if only is None else known_tables(config, storage, only)
         with storage.read() as session:
             rows = session.scalars(decisions.listing_of(wanted).limit(limit)).all()
     context.show([_logged_json(row) for row in rows], lambda console: terminal.draw_decisions(console, rows))
@@ -275,14 +275,14 @@ def _steer(context: Context, name: str, done: str, act: Callable[[Session, Table
     """Do it to every table of this name, and say what was done to each."""
     config = context.config()
     with _storage(config) as storage:
-        tables = _known(config, storage, name)
+        tables = known_tables(config, storage, name)
         with storage.begin() as session:
             said = {table: act(session, table) or done for table in tables}
     data = [_table_json(table) | {"done": words} for table, words in said.items()]
     context.show(data, lambda console: terminal.draw_steered(console, said))
 
 
-def _known(config: Config, storage: Storage, name: str) -> list[TableRef]:
+def known_tables(config: Config, storage: Storage, name: str) -> list[TableRef]:
     """The tables of this name: those that storage remembers, else those of the warehouses."""
     with storage.read() as session:
         known: Collection[TableRef] = states.latest_states(session).keys()

@@ -157,7 +157,7 @@ def _link(words: str, to: str, style: Style) -> str:
 def _rest(count: int, dashboard: str | None, style: Style) -> str:
     if count <= 0:
         return ""
-    where = f": {_link('all of them', f'{dashboard}/findings', style)}" if dashboard else " on the dashboard"
+    where = f": {_link('all of them', f'{dashboard}/drift', style)}" if dashboard else " on the dashboard"
     return f"… and {count:,} more{where}"
 
 

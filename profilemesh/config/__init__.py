@@ -1,7 +1,7 @@
 """The configuration: `load_config(path)` and the frozen dataclasses it returns."""
 
 from profilemesh.config.addresses import normalised_url
-from profilemesh.config.loader import find_config, load_config
+from profilemesh.config.loader import find_config, load_config, load_rules
 from profilemesh.config.model import (
     AdaptiveSchedulingConfig,
     AlertsConfig,
@@ -62,5 +62,6 @@ __all__ = [
     "Window",
     "find_config",
     "load_config",
+    "load_rules",
     "normalised_url",
 ]

@@ -344,7 +344,7 @@ class Config:
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
     incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
-    source: str | None = None
     owners: tuple[OwnerRule, ...] = ()
     alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    source: str | None = None
     warnings: tuple[str, ...] = ()

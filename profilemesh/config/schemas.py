@@ -254,6 +254,12 @@ class DriftSection(Section):
         return super().made(data, **options)
 
 
+class RulesSection(Section):
+    """A file with rules alone, to try them."""
+
+    drift_detection = Part(DriftSection, required=True)
+
+
 class HookSection(Section):
     type = OneOf("logging", "sql", "snowflake", "custom", required=True)
     enabled = Flag()
