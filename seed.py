@@ -32,7 +32,20 @@ from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 from profilemesh.runner import Report, look, opened, run_plan, utc_now
 from profilemesh.storage import Storage, open_storage
-from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Saving, Summary, TableState, Tick
+from profilemesh.storage.models import (
+    Event,
+    FindingOccurrence,
+    LoggedDecision,
+    ProfileNumbers,
+    Result,
+    Run,
+    Saving,
+    StoredFinding,
+    Summary,
+    TableState,
+    Tick,
+    TriageEntry,
+)
 from profilemesh.storage.schema import current_revision, has_our_tables
 from profilemesh.storage.upgrade import upgrade
 
@@ -139,12 +152,16 @@ class Demo:
         same = sa.exists().where(Run.run_id == Result.run_id, Run.dataset_name == Result.dataset_name, _is_ours(Run))
         with self.storage.begin() as session:
             session.execute(sa.delete(Result).where(same), execution_options={"synchronize_session": False})
-            session.execute(sa.delete(Summary).where(Summary.run_id.in_(runs)))
+            for of_run in (Summary, ProfileNumbers):
+                session.execute(sa.delete(of_run).where(of_run.run_id.in_(runs)))
+            found = sa.select(StoredFinding.finding_id).where(_is_ours(StoredFinding))
+            for of_finding in (FindingOccurrence, TriageEntry):
+                session.execute(sa.delete(of_finding).where(of_finding.finding_id.in_(found)))
             # A tick may have read other warehouses as well: only those are ours that read nothing else.
             plans = sa.select(LoggedDecision.plan_id)
             ours, others = plans.where(_is_ours(LoggedDecision)), plans.where(~_is_ours(LoggedDecision))
             session.execute(sa.delete(Tick).where(Tick.plan_id.in_(ours), Tick.plan_id.not_in(others)))
-            for table in (Event, TableState, Run, LoggedDecision, Saving):
+            for table in (Event, TableState, Run, LoggedDecision, Saving, StoredFinding):
                 session.execute(sa.delete(table).where(_is_ours(table)))
         self.marker.unlink(missing_ok=True)
 
@@ -156,7 +173,7 @@ def _file(config: Config, name: str) -> Path:
     return path
 
 
-Ours = Run | Event | TableState | LoggedDecision | Saving
+Ours = Run | Event | TableState | LoggedDecision | Saving | StoredFinding
 
 
 def _is_ours(table: type[Ours]) -> sa.ColumnElement[bool]:

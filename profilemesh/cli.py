@@ -21,6 +21,7 @@ from rich.console import Console
 from sqlalchemy.orm import Session
 
 from profilemesh import terminal
+from profilemesh.alerts.delivery import deliver
 from profilemesh.config import Config, find_config, load_config
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 from profilemesh.planning import Decision, Plan, is_asked_for
@@ -179,7 +180,11 @@ def profile(context: Context, only: str | None, force: bool) -> None:
         _require_known(made, only)
         with terminal.progress(len(made.to_read), quiet=context.as_json) as listener:
             report = run_plan(made, config, storage, warehouses, listener=listener)
-    context.show(_report_json(report), lambda console: terminal.draw_report(console, report))
+        delivered = deliver(config, storage)
+    data = _report_json(report) | {"alerts": asdict(delivered)}
+    context.show(data, lambda console: terminal.draw_report(console, report))
+    for route, error in delivered.failed.items():
+        click.echo(f"warning: alerts of {route} wait: {error}", err=True)
     sys.exit(FAILED if report.is_trouble else DONE)
 
 
@@ -212,7 +217,7 @@ def decision_log(context: Context, only: str | None, limit: int) -> None:
     """
     config = context.config()
     with _storage(config) as storage:
-        wanted = None if only is None else _known(config, storage, only)
+        wanted = None if only is None else known_tables(config, storage, only)
         with storage.read() as session:
             rows = session.scalars(decisions.listing_of(wanted).limit(limit)).all()
     context.show([_logged_json(row) for row in rows], lambda console: terminal.draw_decisions(console, rows))
@@ -270,14 +275,14 @@ def _steer(context: Context, name: str, done: str, act: Callable[[Session, Table
     """Do it to every table of this name, and say what was done to each."""
     config = context.config()
     with _storage(config) as storage:
-        tables = _known(config, storage, name)
+        tables = known_tables(config, storage, name)
         with storage.begin() as session:
             said = {table: act(session, table) or done for table in tables}
     data = [_table_json(table) | {"done": words} for table, words in said.items()]
     context.show(data, lambda console: terminal.draw_steered(console, said))
 
 
-def _known(config: Config, storage: Storage, name: str) -> list[TableRef]:
+def known_tables(config: Config, storage: Storage, name: str) -> list[TableRef]:
     """The tables of this name: those that storage remembers, else those of the warehouses."""
     with storage.read() as session:
         known: Collection[TableRef] = states.latest_states(session).keys()

@@ -25,6 +25,7 @@ from profilemesh.config.model import Config
 from profilemesh.errors import Interrupted, StorageError
 from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
 from profilemesh.planning.snapshots import Catalogue
+from profilemesh.staleness import look_for_old_data
 from profilemesh.storage import Storage, decisions, runs, states, steering, ticks
 from profilemesh.storage.claims import new_holder, retire
 from profilemesh.storage.clock import storage_now
@@ -152,6 +153,7 @@ def run_plan(
     status = "interrupted"
     try:
         outcomes = work.carry_out()
+        work.look_for_old_data()
         status = "failed" if any(outcome.status == "failed" for outcome in outcomes) else "done"
     finally:
         work.end_tick(status)
@@ -336,6 +338,12 @@ class Work:
             "rows_read": sum(outcome.rows_read or 0 for outcome in ended) + sum(reading.values()),
             "current": [{"table": str(table), "rows": rows} for table, rows in sorted(reading.items())],
         }
+
+    def look_for_old_data(self) -> None:
+        try:
+            look_for_old_data(self.plan, self.config, self.storage, self.clock())
+        except Exception:  # noqa: BLE001 - all tables have had their turn: what comes after takes nothing back
+            log.warning("data that stands still could not be looked for", exc_info=True)
 
     def end_tick(self, status: str) -> None:
         try:

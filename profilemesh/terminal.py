@@ -63,7 +63,7 @@ def console() -> Console:
     return found if found.is_terminal else Unbreakable(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
 
 
-def _grid(*columns: str) -> Table:
+def new_grid(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for name in columns:
         is_number = name in ("Rows", "Reads", "Of", "Took", "Stale", "Ticks")
@@ -80,7 +80,7 @@ def _styled(word: str) -> str:
 
 def draw_plan(out: Console, made: Plan) -> None:
     if made.decisions:
-        grid = _grid("Table", "Will", "Reads", *(["Of", "Stale"] if out.width >= ROOMY else []), "Why")
+        grid = new_grid("Table", "Will", "Reads", *(["Of", "Stale"] if out.width >= ROOMY else []), "Why")
         for decision in made.decisions:
             more = [_cost(decision.naive), _score(decision.staleness)] if out.width >= ROOMY else []
             grid.add_row(
@@ -199,7 +199,7 @@ def draw_status(out: Console, rows: Sequence[Standing]) -> None:
         return
     roomy = out.width >= ROOMY
     more = ["Verified", "Stale", "Due", "Decided", "Last run"] if roomy else ["Decided"]
-    grid = _grid("Table", "Rows", "Profiled", *more)
+    grid = new_grid("Table", "Rows", "Profiled", *more)
     for row in rows:
         known = [escape(f"{row.warehouse}.{row.schema}.{row.table}"), _rows(row.rows), ago(row.last_profiled_at)]
         if roomy:
@@ -243,7 +243,7 @@ def draw_decisions(out: Console, rows: Sequence[LoggedDecision]) -> None:
         out.print("Nothing has been decided yet: run `profilemesh profile`.")
         return
     roomy = out.width >= ROOMY
-    grid = _grid("When", "Table", "Did", *(["Ticks", "Reads", "Took"] if roomy else []), "Why", "Came of it")
+    grid = new_grid("When", "Table", "Did", *(["Ticks", "Reads", "Took"] if roomy else []), "Why", "Came of it")
     for row in rows:
         rows_read = _rows(row.rows_actual) if row.rows_actual is not None else _rows(row.rows_estimated, "~")
         took = DASH if row.seconds_actual is None else f"{row.seconds_actual:.2f} s"

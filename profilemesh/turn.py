@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from profilemesh import comparing
+from profilemesh.comparing import Reading
 from profilemesh.errors import (
     ProfileMeshError,
     ScanCancelled,
@@ -47,7 +49,7 @@ from profilemesh.profiling.metrics import CATALOGUE
 from profilemesh.profiling.results import column_metrics, encoded
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.scopes import reconciled, told_of_parts, told_of_sample
-from profilemesh.storage import decisions, events, runs, states, summaries
+from profilemesh.storage import decisions, events, runs, states, summaries, withheld
 from profilemesh.storage.clock import storage_now
 from profilemesh.storage.models import Run
 from profilemesh.storage.runs import Metric
@@ -282,14 +284,19 @@ class Turn:
     def _save(self, found: Parts, statements: list[SentStatement]) -> None:
         """Everything this run produced, and the snapshot it was read at, in one transaction."""
         self._describe(found, statements)
+        reading = Reading(found, self._snapshot.columns, self.planned.sensitive, self.planned.kept)
+        compared = comparing.compared(self.work.config, self.storage, self.run, reading)
         with self.storage.begin() as session:
             if self.planned.is_reshaped and self.planned.sensitive:
                 if self._snapshot.partitions is None:
                     # A key with a sensitive column is none: what it once told partitions apart by must go too.
                     runs.forget_partitions(session, self.table)
+                    withheld.forget_partitions(session, self.table)
                 runs.forget_values(session, self.table, self.planned.sensitive, REVEALING)
+                withheld.forget_values(session, self.table, self.planned.sensitive, REVEALING)
             if self.decision.reason is Reason.RECONCILE_DUE:
                 self._compare_with_merged(session, found.whole)
+            comparing.keep(session, self.work.config, self.run, compared, has_moved=self._has_moved)
             runs.finish_run(session, self.run)
             runs.save_results(session, self.run, self._metrics(found.whole))
             summaries.save(session, self.run.run_id, "", self.run.profiled_at, found.whole.to_bytes())
@@ -299,6 +306,12 @@ class Turn:
             self._log(session, "success")
             self._publish(session, EventType.PROFILING_COMPLETED, rows=found.whole.rows)
             self._publish_scope(session)
+
+    @property
+    def _has_moved(self) -> bool:
+        """Whether the data was seen changed since the last run."""
+        reason = self.decision.evidence.get("because", self.decision.reason)
+        return reason in (Reason.SNAPSHOT_CHANGED, Reason.PARTITIONS_CHANGED, Reason.SCHEMA_CHANGED)
 
     def _describe(self, found: Parts, statements: list[SentStatement]) -> None:
         run, snapshot = self.run, self._snapshot

@@ -265,7 +265,11 @@ def test_reset_deletes_only_what_the_demo_made(copied: Path) -> None:
     days = query(copied, "SELECT DISTINCT date(profiled_at) FROM profilemesh_runs WHERE warehouse = 'shop' ORDER BY 1")
     assert days == [("2026-03-09",), ("2026-03-10",)]
     assert query(copied, "SELECT count(*) > 5 FROM profilemesh_results WHERE run_id = 'other'") == [(1,)]
-    for table in ("results", "events", "summaries"):
+    assert query(
+        copied,
+        "SELECT count(*) FROM profilemesh_triage WHERE finding_id NOT IN (SELECT finding_id FROM profilemesh_findings)",
+    ) == [(0,)]
+    for table in ("results", "events", "summaries", "profile_numbers", "occurrences"):
         orphans = f"SELECT count(*) FROM profilemesh_{table} WHERE run_id NOT IN (SELECT run_id FROM profilemesh_runs)"
         assert query(copied, orphans) == [(0,)]
 

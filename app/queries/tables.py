@@ -220,6 +220,17 @@ def find(session: Session, name: str, schema: str | None, warehouse: str | None)
     return sorted(latest, key=lambda table: (latest[table], table), reverse=True)
 
 
+def matching(session: Session, warehouse: str | None, text: str | None, most: int) -> list[TableRef]:
+    """The tables with this text in their names, by name."""
+    wanted = sa.select(*STATE_KEY).order_by(*NAME).limit(most)
+    if text:
+        wanted = wanted.where(STATE.table_name.icontains(text, autoescape=True))
+    names = warehouses.meant(session, warehouse)
+    if names is not None:
+        wanted = wanted.where(STATE.warehouse.in_(names))
+    return [TableRef(*row) for row in session.execute(wanted)]
+
+
 def type_of(session: Session, table: TableRef) -> str:
     return session.scalar(sa.select(STATE.warehouse_type).where(*_is(table))) or warehouses.UNKNOWN
 

@@ -1,9 +1,10 @@
 """The configuration: `load_config(path)` and the frozen dataclasses it returns."""
 
 from profilemesh.config.addresses import normalised_url
-from profilemesh.config.loader import find_config, load_config
+from profilemesh.config.loader import find_config, load_config, load_rules
 from profilemesh.config.model import (
     AdaptiveSchedulingConfig,
+    AlertsConfig,
     ChangeDetectionConfig,
     ColumnRule,
     Config,
@@ -15,10 +16,12 @@ from profilemesh.config.model import (
     IncrementalConfig,
     Ladders,
     MonitoringConfig,
+    OwnerRule,
     PartialProfilingConfig,
     PartitionRule,
     ProfilingConfig,
     RetryConfig,
+    Route,
     SamplingRule,
     StorageConfig,
     Strategy,
@@ -27,9 +30,11 @@ from profilemesh.config.model import (
     WarehouseConfig,
     Window,
 )
+from profilemesh.config.windows import QuietHours
 
 __all__ = [
     "AdaptiveSchedulingConfig",
+    "AlertsConfig",
     "ChangeDetectionConfig",
     "ColumnRule",
     "Config",
@@ -41,10 +46,13 @@ __all__ = [
     "IncrementalConfig",
     "Ladders",
     "MonitoringConfig",
+    "OwnerRule",
     "PartialProfilingConfig",
     "PartitionRule",
     "ProfilingConfig",
+    "QuietHours",
     "RetryConfig",
+    "Route",
     "SamplingRule",
     "StorageConfig",
     "Strategy",
@@ -54,5 +62,6 @@ __all__ = [
     "Window",
     "find_config",
     "load_config",
+    "load_rules",
     "normalised_url",
 ]

@@ -125,7 +125,7 @@ def look_up(data: Any, place: Place) -> Any:
 
 
 def _hook_sentence(kind: str) -> str:
-    return f"hooks of type `{kind}` are not called; write alert routes for the findings it should hear of instead"
+    return f"hooks of type `{kind}` are not called; write `alerts.routes` for the findings it should hear of instead"
 
 
 def _lost_hooks(data: Any) -> Iterator[tuple[Place, str]]:

@@ -22,13 +22,25 @@ from profilemesh.config.addresses import (
 )
 from profilemesh.config.document import Document, Text, read_document
 from profilemesh.config.effects import look_up, warnings_of
-from profilemesh.config.model import Config, StorageConfig, WarehouseConfig
+from profilemesh.config.model import Config, DriftConfig, StorageConfig, WarehouseConfig
 from profilemesh.config.problems import ALLOWED, Place, Problem, is_secret, one_per_place, without_credentials
-from profilemesh.config.schemas import ConfigSection
+from profilemesh.config.schemas import ConfigSection, RulesSection
 from profilemesh.errors import ConfigError
 
 DEFAULT_FILE = "profilemesh.yml"
 DEFAULT_STORAGE = "profilemesh.db"
+SECTIONS = (
+    "environment",
+    "profiling",
+    "drift_detection",
+    "retry",
+    "execution",
+    "monitoring",
+    "incremental",
+    "owners",
+    "alerts",
+)
+"""Those that become part of the `Config` as they are."""
 
 
 def find_config(explicit: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -63,15 +75,33 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
         problems += _storage_among(warehouses, url, document)
     if problems:
         raise ConfigError("\n".join(f"{path}:{problem.line}: {problem}" for problem in one_per_place(problems)))
-    sections = ("environment", "profiling", "drift_detection", "retry", "execution", "monitoring", "incremental")
     return Config(
         path=Path(os.path.abspath(path)),
         warehouses=MappingProxyType(warehouses),
         storage=StorageConfig(url),
         source=next(iter(warehouses)) if loaded.get("warehouses") is None else None,
         warnings=warnings_of(document),
-        **{name: loaded[name] for name in sections if name in loaded},
+        **{name: loaded[name] for name in SECTIONS if name in loaded},
     )
+
+
+def load_rules(path: str | Path, environ: Mapping[str, str] = os.environ) -> DriftConfig:
+    """The section `drift_detection` of a file, whatever else of a configuration stands in it.
+
+    Raises `ConfigError` as `load_config` does.
+    """
+    document = read_document(Path(path), environ)
+    problems = list(document.problems)
+    others = set(ConfigSection().fields) - {"drift_detection"}
+    data = {key: value for key, value in (document.data or {}).items() if key not in others}
+    rules = DriftConfig()
+    try:
+        rules = RulesSection().load(data)["drift_detection"]
+    except ValidationError as error:
+        problems += _problems(error.messages, document)
+    if problems:
+        raise ConfigError("\n".join(f"{path}:{problem.line}: {problem}" for problem in one_per_place(problems)))
+    return rules
 
 
 def _validated(document: Document) -> tuple[dict[str, Any], list[Problem]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+
+from profilemesh.config.windows import QuietHours
+from profilemesh.config.windows import Window as Window
 
 Strategy = Literal["stream", "pushdown"]
 _WILDCARDS = frozenset("*?[")
@@ -73,31 +76,6 @@ class ColumnRule:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Window:
-    """When a table may be scanned, in UTC: hours [start, end) that may wrap midnight, days 0 (Monday) to 6."""
-
-    start_minute: int = 0
-    end_minute: int = 1440
-    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
-
-    def contains(self, moment: datetime) -> bool:
-        """Whether an aware moment lies inside. A window that wraps midnight belongs to the day it begins on."""
-        utc = moment.astimezone(UTC)
-        minute, day = utc.hour * 60 + utc.minute, utc.weekday()
-        if self.start_minute < self.end_minute:
-            return self.start_minute <= minute < self.end_minute and day in self.days
-        if minute < self.end_minute:
-            return (day - 1) % 7 in self.days
-        return minute >= self.start_minute and day in self.days
-
-    def __str__(self) -> str:
-        ends = (f"{minute // 60:02}:{minute % 60:02}" for minute in (self.start_minute, self.end_minute))
-        names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-        days = "every day" if len(self.days) == 7 else ", ".join(names[day] for day in self.days)
-        return f"{'-'.join(ends)} UTC, {days}"
 
 
 @dataclass(frozen=True)
@@ -311,6 +289,47 @@ class IncrementalConfig:
 
 
 @dataclass(frozen=True)
+class OwnerRule:
+    """Who owns the tables that all its globs match, and of which `tag`, where it is given, matches one of the tags."""
+
+    owner: str
+    warehouse: str = "*"
+    schema: str = "*"
+    table: str = "*"
+    tag: str | None = None
+
+
+SeverityName = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which findings are told where. Of the globs in each filter one must match; `owner` empty means any or none.
+
+    `to` are addresses in the way of apprise, with their secrets; they are never shown.
+    """
+
+    name: str
+    to: tuple[str, ...] = field(repr=False)
+    enabled: bool = True
+    min_severity: SeverityName = "low"
+    kinds: tuple[str, ...] = ()
+    warehouse: tuple[str, ...] = ("*",)
+    schema: tuple[str, ...] = ("*",)
+    table: tuple[str, ...] = ("*",)
+    owner: tuple[str, ...] = ()
+    resolved: bool = True
+    quiet_hours: tuple[QuietHours, ...] = ()
+
+
+@dataclass(frozen=True)
+class AlertsConfig:
+    routes: tuple[Route, ...] = ()
+    dashboard_url: str | None = None
+    give_up_after_hours: int = 72
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything the engine needs to know. `source` is the name of the one warehouse that the key of that name gave;
     `warnings` are sentences about keys that were accepted without effect."""
@@ -325,5 +344,7 @@ class Config:
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
     incremental: IncrementalConfig = field(default_factory=IncrementalConfig)
+    owners: tuple[OwnerRule, ...] = ()
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
     source: str | None = None
     warnings: tuple[str, ...] = ()

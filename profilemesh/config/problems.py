@@ -38,7 +38,7 @@ def _key(key: str) -> str:
 
 def is_secret(place: Place) -> bool:
     """Whether the value at this place may be a password, or hold one."""
-    if place == ("storage", "connection"):
+    if place == ("storage", "connection") or (place[:2] == ("alerts", "routes") and "to" in place):
         return True
     return any(isinstance(part, str) and _SECRET.search(part) for part in place)
 

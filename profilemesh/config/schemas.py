@@ -6,13 +6,13 @@ No default stands here: a key that is absent or null is left to the dataclass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields as dataclass_fields
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, post_load, pre_load, validates_schema
+from marshmallow import ValidationError, post_load, validates_schema
 
 from profilemesh.config import model
+from profilemesh.config.alerting import AlertsSection, OwnerSection
 from profilemesh.config.fields import (
     Anything,
     Day,
@@ -32,39 +32,11 @@ from profilemesh.config.fields import (
     Whole,
     Word,
 )
-from profilemesh.config.problems import ALLOWED, did_you_mean
+from profilemesh.config.problems import ALLOWED
+from profilemesh.config.section import Section as Section
 
 EMBEDDED = ("duckdb", "sqlite")
 TYPES = ("postgres", "postgresql", "duckdb", "sqlite", "mysql", "snowflake", "bigquery", "redshift", "trino")
-
-
-class Section(Schema):
-    """Refuses unknown keys, takes null for absent, and makes a dataclass of the rest."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    error_messages = {"type": f"{ALLOWED}a mapping of keys to values"}
-    makes: ClassVar[type[Any] | None] = None
-
-    @pre_load
-    def without_nulls(self, data: Any, **options: Any) -> Any:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def knows_every_key(self, data: Any, original: Any, **options: Any) -> None:
-        known = [field.data_key or name for name, field in self.fields.items()]
-        unknown = [key for key in original if key not in known] if isinstance(original, dict) else []
-        if unknown:
-            words = f"unknown key; {ALLOWED}" + ", ".join(known)
-            raise ValidationError({key: [words + did_you_mean(key, known)] for key in unknown})
-
-    @post_load
-    def made(self, data: dict[str, Any], **options: Any) -> Any:
-        if self.makes is None:
-            return data
-        names = {field.name for field in dataclass_fields(self.makes)}
-        return self.makes(**{name: value for name, value in data.items() if name in names})
 
 
 def _fraction(**options: Any) -> Real:
@@ -282,6 +254,12 @@ class DriftSection(Section):
         return super().made(data, **options)
 
 
+class RulesSection(Section):
+    """A file with rules alone, to try them."""
+
+    drift_detection = Part(DriftSection, required=True)
+
+
 class HookSection(Section):
     type = OneOf("logging", "sql", "snowflake", "custom", required=True)
     enabled = Flag()
@@ -421,6 +399,8 @@ class ConfigSection(Section):
     retry = Part(RetrySection)
     execution = Part(ExecutionSection)
     incremental = Part(IncrementalSection)
+    owners = ListOf(Part(OwnerSection))
+    alerts = Part(AlertsSection)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def names_its_warehouses_once(self, data: Any, original: Mapping[str, Any], **options: Any) -> None:

@@ -27,7 +27,7 @@ def culprits(trial: Trial, now: Parts, before: Parts, reference: TableSummary | 
     if len(now) < 2 and len(before) < 2:
         return ()
     if trial.metric == m.ROWS.name:
-        return _largest({name: _rows(now, name) - _rows(before, name) for name in now.keys() | before.keys()}, trial)
+        return _largest(_came(now, before), trial)
     columns = {name: part.columns[trial.column] for name, part in now.items() if trial.column in part.columns}
     if trial.metric == m.DISTRIBUTION:
         old = reference.columns.get(trial.column) if reference else None
@@ -36,6 +36,15 @@ def culprits(trial: Trial, now: Parts, before: Parts, reference: TableSummary | 
     if excess is None:
         return ()
     return _largest({name: found for name, column in columns.items() if (found := excess(column)) is not None}, trial)
+
+
+def _came(now: Parts, before: Parts) -> dict[str, float]:
+    """Rows more than before, by partition. Of as many partitions under other names, those of a table that keeps its
+    last days, each is held against the one in its place."""
+    if len(now) == len(before) and now.keys() != before.keys():
+        pairs = zip(sorted(now), sorted(before), strict=True)
+        return {name: _rows(now, name) - _rows(before, other) for name, other in pairs}
+    return {name: _rows(now, name) - _rows(before, name) for name in now.keys() | before.keys()}
 
 
 def _rows(parts: Parts, name: str) -> float:

@@ -31,11 +31,13 @@ FIRST_RUNS, FIRST_WEEK = 33.0, 75.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Rows per day of each step from run to run, those of this weekday's where they show a pattern."""
+    """Rows per day of each step from run to run, those of this weekday's where they show a pattern. Where rows `went`
+    away in any step, what came is not known, only what came more than went."""
 
     baseline: Baseline
     days: float
     last: int
+    went: bool = False
 
     @property
     def usual(self) -> float:
@@ -75,9 +77,10 @@ def _by_pace(current: Profile, pace: Pace, rules: Rules, setting: Setting) -> Tr
     if pace.baseline.allows(came / pace.days) or _is_chance(came, pace.usual):
         return None
     of_all, of_load = percent(expected, current.rows), percent(pace.usual, came)
+    is_load_known = not pace.went and len(pace.baseline.values) >= 3 and pace.usual > 0
     steps: list[tuple[Severity, Effect]] = []
     for effect, ladder in ((of_all, rules.ladder(setting, "rows")), (of_load, rules.ladders.arrivals)):
-        if effect is None or (effect is of_load and (len(pace.baseline.values) < 3 or pace.usual <= 0)):
+        if effect is None or (effect is of_load and not is_load_known):
             continue
         severity = severity_of(effect.size, ladder, setting.direction)
         if severity is not None:
@@ -119,7 +122,8 @@ def _pace(current: Profile, past: Past, setting: Setting) -> Pace | None:
     days = (current.at - last.at).total_seconds() / 86400
     by_run = dict(zip((run.run_id for run in runs), steps, strict=True))
     baseline = past.baseline(setting, [by_run.get(run.run_id) for run in past.runs])
-    return Pace(baseline, days, last.rows or 0) if baseline and days > 0 else None
+    went = any(step is not None and step < 0 for step in steps)
+    return Pace(baseline, days, last.rows or 0, went) if baseline and days > 0 else None
 
 
 def _rate(before: Profile, after: Profile) -> float | None:

@@ -10,7 +10,7 @@ from fnmatch import translate
 from functools import lru_cache
 from operator import itemgetter
 
-from profilemesh.config.model import ColumnRule, Config, TableRule, Window, is_glob
+from profilemesh.config.model import ColumnRule, Config, OwnerRule, TableRule, Window, is_glob
 from profilemesh.planning.snapshots import Snapshot
 from profilemesh.tables import Column, TableRef
 
@@ -53,8 +53,22 @@ def settings_for(config: Config, snapshot: Snapshot) -> TableSettings | None:
     key = rule.partition.key if rule.partition else ()
     if any(_matches_any(name, protected) for name in key):
         key = ()
-    ratio = config.profiling.default_sample_ratio
-    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, rule.owner, rule.tags, ratio, key)
+    ratio, owner = config.profiling.default_sample_ratio, owner_of(config, snapshot.table)
+    return TableSettings(rule, columns, sensitive, rule.paused, rule.window, owner, rule.tags, ratio, key)
+
+
+def owner_of(config: Config, table: TableRef) -> str | None:
+    """Who owns the table: the owner of the entry of `profiling.tables` that decides on it, else the first of `owners`
+    whose globs match the table's names, and whose tag, where it has one, matches a tag of that entry."""
+    rule = max(_matching_rules(config, table), key=lambda each: _exactness(each, table), default=_EVERY_TABLE)
+    if rule.owner is not None:
+        return rule.owner
+    return next((each.owner for each in config.owners if _is_owned(each, table, rule.tags)), None)
+
+
+def _is_owned(rule: OwnerRule, table: TableRef, tags: tuple[str, ...]) -> bool:
+    is_tagged = rule.tag is None or any(_is_match(tag, rule.tag) for tag in tags)
+    return is_tagged and _matches(rule, table)
 
 
 def missing_tables(
@@ -128,7 +142,7 @@ def _exactness(rule: TableRule, table: TableRef) -> tuple[bool, bool, bool]:
     return rule.table == table.name, rule.schema == table.schema, rule.warehouse == table.warehouse
 
 
-def _matches(rule: TableRule, table: TableRef) -> bool:
+def _matches(rule: TableRule | OwnerRule, table: TableRef) -> bool:
     return (
         _is_match(table.name, rule.table)
         and _is_match(table.schema, rule.schema)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from profilemesh.events import Occurrence
-from profilemesh.storage.models import Event, clean_json
+from profilemesh.drift.findings import Finding, Kind
+from profilemesh.events import EventType, Occurrence
+from profilemesh.storage.models import Event, clean_json, clean_text
 from profilemesh.storage.writes import insert, insert_all
 
 _NAMESPACE = uuid.UUID("5c5b6d0e-6f0b-4f0e-9a43-2c1f4a9a7d11")
@@ -26,6 +28,29 @@ def save_events(session: Session, occurrences: Sequence[Occurrence]) -> None:
     if occurrences:
         statement = insert(session, Event).on_conflict_do_nothing(index_elements=["event_id"])
         insert_all(session, statement, [_row(occurrence) for occurrence in occurrences])
+
+
+def save_drift(session: Session, finding: Finding, run_id: str, at: datetime, finding_id: str) -> None:
+    """Store the event of one finding in one run; saying it again changes nothing."""
+    is_schema = finding.kind is Kind.SCHEMA
+    kind = EventType.SCHEMA_CHANGE_DETECTED if is_schema else EventType.DATA_DRIFT_DETECTED
+    told = {"finding_id": finding_id, "kind": finding.kind.value, "metric": finding.metric}
+    told |= {"sentence": clean_text(finding.sentence)}
+    row = _row(Occurrence(kind, finding.table, at, run_id, told)) | {
+        "event_id": drift_event_id(run_id, finding),
+        "column_name": finding.column or None,
+        "metric_name": "schema" if is_schema else finding.metric,
+        "baseline_value": finding.baseline_value,
+        "current_value": finding.current_value,
+        "change_percent": finding.change_percent,
+        "drift_severity": finding.severity.value,
+    }
+    statement = insert(session, Event).on_conflict_do_nothing(index_elements=["event_id"])
+    insert_all(session, statement, [row])
+
+
+def drift_event_id(run_id: str, finding: Finding) -> str:
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([run_id, finding.fingerprint])))
 
 
 def _row(occurrence: Occurrence) -> dict[str, Any]:

@@ -217,6 +217,8 @@ class Run(Base):
     error: Mapped[str | None] = mapped_column(CleanText)
     error_trace: Mapped[str | None] = mapped_column(CleanText)
     has_drift: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
+    is_expected: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
+    expected_note: Mapped[str | None] = mapped_column(CleanText)
 
     __table_args__ = (
         # For the beginnings of ids, which PostgreSQL finds in no index ordered by a language's rules.
@@ -356,6 +358,149 @@ class Summary(Base):
     partition_key: Mapped[str] = mapped_column(CleanText, primary_key=True, default="")
     as_of: Mapped[datetime] = mapped_column(UtcDateTime)
     payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class ProfileNumbers(Base):
+    """A run's metrics of one value, column by column, as one JSON object: what drift compares a table's runs by."""
+
+    __tablename__ = "profilemesh_profile_numbers"
+
+    run_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    payload: Mapped[bytes] = mapped_column(sa.LargeBinary)
+
+
+class StoredFinding(Base):
+    """A fact that drift found, from its first occurrence until it is resolved.
+
+    Of one fact at most one is not resolved: `fingerprint` is unique among those whose `state` is another. `state` is
+    open, acknowledged, snoozed (until `snoozed_until`), expected or resolved. What was last seen of it stands here,
+    each occurrence in `profilemesh_occurrences`, what people did in `profilemesh_triage`. `quiet_runs` counts the like
+    runs since that did not find it.
+    """
+
+    __tablename__ = "profilemesh_findings"
+
+    finding_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(CleanText(64))
+    warehouse: Mapped[str] = mapped_column(CleanText)
+    schema_name: Mapped[str] = mapped_column(CleanText)
+    table_name: Mapped[str] = mapped_column(CleanText)
+    column_name: Mapped[str] = mapped_column(CleanText, default="")
+    metric_name: Mapped[str] = mapped_column(CleanText(100))
+    kind: Mapped[str] = mapped_column(CleanText(20))
+    state: Mapped[str] = mapped_column(CleanText(20))
+    severity: Mapped[str] = mapped_column(CleanText(20))
+    sentence: Mapped[str] = mapped_column(CleanText)
+    owner: Mapped[str | None] = mapped_column(CleanText)
+    assignee: Mapped[str | None] = mapped_column(CleanText)
+    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    first_run_id: Mapped[str | None] = mapped_column(CleanText(36))
+    last_run_id: Mapped[str | None] = mapped_column(CleanText(36))
+    occurrences: Mapped[int] = mapped_column(Count, default=1)
+    quiet_runs: Mapped[int] = mapped_column(Count, default=0)
+
+    __table_args__ = (
+        sa.Index(
+            "ix_profilemesh_findings_unresolved",
+            "fingerprint",
+            unique=True,
+            postgresql_where=sa.text("state != 'resolved'"),
+            sqlite_where=sa.text("state != 'resolved'"),
+        ),
+        sa.Index("ix_profilemesh_findings_fingerprint", "fingerprint", "resolved_at"),
+        sa.Index("ix_profilemesh_findings_newest", "last_seen_at", "finding_id"),
+        sa.Index("ix_profilemesh_findings_state", "state", "last_seen_at", "finding_id"),
+        sa.Index("ix_profilemesh_findings_table", "warehouse", "schema_name", "table_name", "last_seen_at"),
+    )
+
+
+class FindingOccurrence(Base):
+    """What one run found of a fact. `details` has the rest of the engine's finding: effect and its unit, p-values, the
+    baseline's strategy and runs, culprits, what it explains."""
+
+    __tablename__ = "profilemesh_occurrences"
+
+    finding_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    run_id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    event_id: Mapped[str | None] = mapped_column(CleanText(36))
+    severity: Mapped[str] = mapped_column(CleanText(20))
+    sentence: Mapped[str] = mapped_column(CleanText)
+    baseline_value: Mapped[float | None] = mapped_column(Number)
+    current_value: Mapped[float | None] = mapped_column(Number)
+    change_percent: Mapped[float | None] = mapped_column(Number)
+    details: Mapped[dict[str, Any] | None] = mapped_column(CleanJson)
+
+    __table_args__ = (sa.Index("ix_profilemesh_occurrences_run", "run_id"),)
+
+
+class TriageEntry(Base):
+    """What was done with a finding, by whom: opened, seen again, acknowledged, snoozed, assigned, commented ..."""
+
+    __tablename__ = "profilemesh_triage"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    finding_id: Mapped[str] = mapped_column(CleanText(36))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    who: Mapped[str] = mapped_column(CleanText)
+    action: Mapped[str] = mapped_column(CleanText(20))
+    text: Mapped[str | None] = mapped_column(CleanText)
+
+    __table_args__ = (sa.Index("ix_profilemesh_triage_finding", "finding_id", "id"),)
+
+
+class AlertItem(Base):
+    """One finding to be told on one route, written in the transaction that stored the finding: the outbox of alerts.
+
+    `told` is what the message will say of it. Once the tick of `plan_id` is over the item belongs to a digest.
+    """
+
+    __tablename__ = "profilemesh_alert_items"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    finding_id: Mapped[str] = mapped_column(CleanText(36))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    told: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    digest_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_items_digest", "digest_id", "route", "plan_id"),
+        sa.Index("ix_profilemesh_alert_items_finding", "finding_id"),
+    )
+
+
+class AlertDigest(Base):
+    """One message of a route: its `content` and its idempotency `key` never change, so that it may be sent again.
+
+    `status` is waiting, sent or given_up. `delivered` names the channels that have taken it while others have not;
+    `not_before` is the end of quiet hours that it was kept for, `next_at` when it is tried again after a failure.
+    """
+
+    __tablename__ = "profilemesh_alert_digests"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(CleanText(36), unique=True)
+    route: Mapped[str] = mapped_column(CleanText(40))
+    plan_id: Mapped[str] = mapped_column(CleanText(36))
+    status: Mapped[str] = mapped_column(CleanText(20))
+    content: Mapped[dict[str, Any]] = mapped_column(CleanJson)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(Count, default=0)
+    last_error: Mapped[str | None] = mapped_column(CleanText)
+    delivered: Mapped[list[str] | None] = mapped_column(CleanJson)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index("ix_profilemesh_alert_digests_route", "route", "status", "id"),
+        sa.Index("ix_profilemesh_alert_digests_ended", "status", "ended_at"),
+    )
 
 
 class LoggedDecision(Base):

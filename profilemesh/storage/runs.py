@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from profilemesh.errors import StorageError
 from profilemesh.planning.decisions import Reason
-from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Summary, TableState
+from profilemesh.storage.models import Event, LoggedDecision, ProfileNumbers, Result, Run, Summary, TableState
 from profilemesh.storage.states import is_state_of
 from profilemesh.storage.writes import count, hits_one
 from profilemesh.tables import TableRef
@@ -92,6 +92,11 @@ def save_results(session: Session, run: Run, metrics: Sequence[Metric]) -> None:
     session.execute(sa.insert(Result), rows)
 
 
+def of_table(session: Session, table: TableRef, run_id: str) -> Run | None:
+    """This run of this table."""
+    return session.scalar(sa.select(Run).where(_of_table(table), Run.run_id == run_id))
+
+
 def withdraw_run(session: Session, run: Run) -> None:
     """Forget a run that was put off before it read anything, and its events; nothing happens if it is closed."""
     if run in session:
@@ -167,6 +172,7 @@ def forget_values(session: Session, table: TableRef, columns: Collection[str], m
     told = sa.and_(same, Result.column_name.in_(columns), Result.metric_name.in_(metrics))
     count(session, sa.delete(Result).where(told))
     count(session, sa.delete(Summary).where(Summary.run_id.in_(of_table)))
+    count(session, sa.delete(ProfileNumbers).where(ProfileNumbers.run_id.in_(of_table)))
     count(session, sa.update(TableState).where(is_state_of(table)).values(manifest=None))
 
 

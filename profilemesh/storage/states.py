@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -114,6 +114,42 @@ def with_manifests(
             table = TableRef(*row[:3])
             filled[table] = replace(filled[table], manifest=KeptManifest.from_json(row.manifest))
     return filled
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Since when a table's data is unchanged, and how long it usually is."""
+
+    table: TableRef
+    last_run_id: str
+    last_changed_at: datetime
+    change_gap_minutes: float
+
+
+def standstills(session: Session, warehouses: Iterable[str]) -> list[Standstill]:
+    """Of every table that was seen changed at least once, in one statement."""
+    known = sa.and_(TableState.last_changed_at.is_not(None), TableState.change_gap_minutes.is_not(None))
+    columns = (TableState.last_run_id, TableState.last_changed_at, TableState.change_gap_minutes)
+    keys = (TableState.warehouse, TableState.schema_name, TableState.table_name)
+    wanted = (TableState.warehouse.in_(sorted(warehouses)), known, TableState.last_run_id.is_not(None))
+    found: Iterable[Any] = session.execute(sa.select(*keys, *columns).where(*wanted))
+    return [Standstill(TableRef(*row[:3]), *row[3:]) for row in found]
+
+
+_SAW_A_CHANGE = ("snapshot_changed", "partitions_changed", "schema_changed")
+
+
+def change_times(session: Session, tables: Iterable[TableRef], since: datetime) -> dict[TableRef, list[datetime]]:
+    """When each table's data was seen changed: by runs that were made for that reason. A sample sees it too."""
+    found: dict[TableRef, list[datetime]] = {table: [] for table in tables}
+    for chunk in chunks(sorted(found), _TABLES_PER_STATEMENT):
+        names = [(table.warehouse, table.schema, table.name) for table in chunk]
+        of_one = sa.tuple_(Run.warehouse, Run.schema_name, Run.dataset_name).in_(names)
+        good = sa.and_(Run.status == "success", Run.reason.in_(_SAW_A_CHANGE), Run.profiled_at >= since)
+        columns = (Run.warehouse, Run.schema_name, Run.dataset_name, Run.profiled_at)
+        for row in session.execute(sa.select(*columns).where(of_one, good)):
+            found[TableRef(*row[:3])].append(row[3])
+    return found
 
 
 def listing() -> sa.Select[TableState]:

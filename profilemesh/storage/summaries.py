@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from profilemesh.storage.models import Summary, TableState, clean_text
+from profilemesh.storage.models import Run, Summary, TableState, clean_text
 from profilemesh.storage.states import is_state_of
 from profilemesh.storage.writes import chunks
 from profilemesh.tables import TableRef
@@ -46,3 +47,24 @@ def of_partitions(session: Session, wanted: Mapping[str, str]) -> dict[str, byte
         rows = session.execute(sa.select(Summary.run_id, Summary.partition_key, Summary.payload).where(same))
         found |= {named[row.run_id, row.partition_key]: row.payload for row in rows}
     return found
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Where the summary of a partition is: it is of `as_of`, and stored with this run."""
+
+    key: str
+    run_id: str
+    as_of: datetime
+
+
+def parts_until(session: Session, table: TableRef, until: datetime) -> list[PartOf]:
+    """Every summary of a partition of the table that is stored with a run up to that time, oldest first."""
+    of_table = (Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name)
+    parts = (
+        sa.select(Summary.partition_key, Summary.run_id, Summary.as_of)
+        .join(Run, Run.run_id == Summary.run_id)
+        .where(*of_table, Summary.partition_key != "", Run.profiled_at <= until)
+        .order_by(Run.profiled_at, Summary.partition_key)
+    )
+    return [PartOf(*row) for row in session.execute(parts)]

@@ -115,7 +115,7 @@ def test_phase_1_keys_without_effect_are_named_each_in_a_warning() -> None:
     named = [warning.split(": ")[1].split(" has")[0] for warning in postgres]
     assert named == ["storage.results_table", "storage.runs_table", "storage.create_tables", "hooks[2]", "hooks[3]"]
     assert "profilemesh db upgrade" in postgres[2]
-    assert "alert routes" in postgres[3]
+    assert "alerts.routes" in postgres[3]
     assert not any("secret" in warning or "hook-token" in warning for warning in postgres)
 
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from profilemesh.config.model import (
     AdaptiveSchedulingConfig,
     Config,
+    DriftConfig,
     ExecutionConfig,
     IncrementalConfig,
     ProfilingConfig,
@@ -106,6 +107,7 @@ class Project:
     profiling: dict[str, Any] = field(default_factory=dict)
     retry: RetryConfig = field(default_factory=lambda: RetryConfig(enabled=False))
     incremental: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
 
     postgres_url: str | None = None
 
@@ -123,6 +125,7 @@ class Project:
             execution=ExecutionConfig(**self.execution),
             incremental=IncrementalConfig(enabled=True, **{"adaptive_scheduling": NO_INTERVALS} | self.incremental),
             retry=self.retry,
+            drift_detection=DriftConfig(**self.drift),
         )
 
     def duckdb(self, name: str, *statements: str) -> Path:

@@ -1,0 +1,141 @@
+"""`profilemesh drift`: what was found, and what other rules would have found."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from profilemesh.backtest import Backtest, Matched, as_json, backtest
+from profilemesh.cli import Context, config_option, json_option, known_tables, only_option
+from profilemesh.config import load_rules
+from profilemesh.runner import utc_now
+from profilemesh.storage import findings, open_storage
+from profilemesh.storage.models import StoredFinding
+from profilemesh.terminal import DASH, ago, new_grid
+
+_COLOURS = {"high": "red", "medium": "yellow", "low": "blue"}
+_SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+class Since(click.ParamType[datetime]):
+    """A time in ISO 8601, UTC unless it says otherwise, or how long ago: 36h, 30d, 6w."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            span = re.fullmatch(r"(\d{1,6})([hdw])", value.strip())
+            if span is not None:
+                return utc_now() - int(span[1]) * _SPANS[span[2]]
+            found = datetime.fromisoformat(value.strip())
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time; a day such as 2026-11-27, or 36h, 30d, 6w", param, ctx)
+
+
+@click.command()
+@config_option
+@json_option
+@only_option
+@click.option("--all", "is_all", is_flag=True, help="Resolved ones too.")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="At most so many.")
+@click.option("--replay", "is_replay", is_flag=True, help="What the rules would have found over the stored history.")
+@click.option(
+    "--since", type=Since(), help="With --replay: from when on; a day, a time, or 36h, 30d, 6w. [default: 30d]"
+)
+@click.option(
+    "--rules",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --replay: a file with `drift_detection`, instead of the configuration's.",
+)
+@click.pass_obj
+def drift(
+    context: Context,
+    only: str | None,
+    is_all: bool,
+    limit: int,
+    is_replay: bool,
+    since: datetime | None,
+    rules: Path | None,
+) -> None:
+    """Show what drift found and is not resolved, last seen first.
+
+    \b
+    profilemesh drift
+    profilemesh drift --table 'shop.main.*' --all --json
+    profilemesh drift --replay --since 60d --rules stricter.yml
+    """
+    if is_replay:
+        _replay(context, only, since or utc_now() - timedelta(days=30), rules)
+        return
+    if since is not None or rules is not None:
+        raise click.UsageError("--since and --rules belong to --replay")
+    config = context.config()
+    with closing(open_storage(config.storage.url)) as storage:
+        tables = None if only is None else known_tables(config, storage, only)
+        with storage.read() as session:
+            found = session.scalars(findings.listing(tables, is_all=is_all).limit(limit)).all()
+    context.show([_finding_json(each) for each in found], lambda console: _draw(console, list(found)))
+
+
+def _replay(context: Context, only: str | None, since: datetime, rules: Path | None) -> None:
+    config = context.config()
+    tried = load_rules(rules) if rules else config.drift_detection
+    with closing(open_storage(config.storage.url)) as storage:
+        tables = None if only is None else known_tables(config, storage, only)
+        done = backtest(storage, tried, since, utc_now(), tables)
+    context.show(as_json(done, str(rules) if rules else None), lambda console: _draw_backtest(console, done))
+
+
+def _finding_json(found: StoredFinding) -> dict[str, Any]:
+    return {column.name: getattr(found, column.name) for column in StoredFinding.__table__.columns}
+
+
+def _draw(out: Console, found: list[StoredFinding]) -> None:
+    if not found:
+        out.print("Nothing is found that is not resolved; --all shows what was.")
+        return
+    grid = new_grid("Severity", "State", "Seen", "Runs", "Owner", "What")
+    for each in found:
+        who = each.assignee or each.owner or DASH
+        severity = f"[{_COLOURS.get(each.severity, 'default')}]{each.severity}[/]"
+        what = escape(f"{each.warehouse}.{each.schema_name}: {each.sentence}")
+        grid.add_row(severity, each.state, ago(each.last_seen_at), f"{each.occurrences:,}", escape(who), what)
+    out.print(grid)
+
+
+def _draw_backtest(out: Console, done: Backtest) -> None:
+    grid = new_grid("Day", "Severity", "Runs", "Stored", "What")
+    for each in done.found:
+        episode = each.episode
+        assert episode is not None
+        severity = f"[{_COLOURS[episode.worst.severity]}]{episode.worst.severity}[/]"
+        place = f"{episode.first.table.warehouse}.{episode.first.table.schema}"
+        said = escape(f"{place}: {episode.first.sentence}")
+        grid.add_row(f"{episode.at[0]:%Y-%m-%d}", severity, str(len(episode.at)), _stored(each), said)
+    if done.found:
+        out.print(grid)
+    for each in done.missed:
+        assert each.stored is not None
+        out.print(f"not found: {each.stored.opened_at:%Y-%m-%d} {escape(each.stored.sentence)} ({_stored(each)})")
+    told = ", ".join(f"{name} {sides['found']} of {sum(sides.values())}" for name, sides in done.verdicts().items())
+    new = sum(each.stored is None for each in done.found)
+    out.print(
+        f"{done.runs:,} runs of {done.tables:,} tables since {done.since:%Y-%m-%d}: {len(done.found)} findings, ",
+        end="",
+    )
+    out.print(f"{new} of them new. Of those stored, found again: {told}. Nothing was written.")
+
+
+def _stored(matched: Matched) -> str:
+    stored = matched.stored
+    return "new" if stored is None else f"{stored.state}, {stored.verdict}"
