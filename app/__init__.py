@@ -14,6 +14,7 @@ from app import (
     compression,
     errors,
     extensions,
+    findings,
     formats,
     links,
     preview,
@@ -22,7 +23,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import plan, runs, tables
+from app.pages import drift, plan, replay, runs, tables, triage
 from app.settings import read_settings, storage_url
 
 
@@ -40,6 +41,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.converters["name"] = NameConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
+    findings.init_app(app)
     links.init_app(app)
     clients.init_app(app)
     preview.init_app(app)
@@ -49,7 +51,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for pages in (plan.pages, runs.pages, tables.pages):
+    for pages in (replay.pages, triage.pages, drift.pages, plan.pages, runs.pages, tables.pages):
         app.register_blueprint(pages)
     errors.init_app(app)
     return app

@@ -29,10 +29,20 @@ class Stack:
 
 @dataclass(frozen=True)
 class Mark:
-    """One point of a line: what it is, told in a tip."""
+    """One point of a line: what it is, told in a tip; `kind` is a class that sets it apart, by its shape as well."""
 
     at: datetime
     value: float | None
+    tip: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of two distributions: their shares in it, 0 to 1, and its tip."""
+
+    before: float
+    now: float
     tip: str
 
 
@@ -74,6 +84,36 @@ def histogram(counts: Sequence[float], label: str = "", width: int = 112, height
     ]
     ground = f'<line class="ground" x1="0" x2="{width}" y1="{height - 0.25}" y2="{height - 0.25}"/>'
     return _svg("hist", width, height, [ground, *parts], label)
+
+
+def overlaid(bins: Sequence[Bin], label: str, ends: Sequence[str], width: int = 640, height: int = 190) -> Markup:
+    """Two distributions in the same bins: the earlier one as a ground of broad bars, the present one slim before it.
+
+    `ends` are written below the left end, the middle and the right end.
+    """
+    left, ground = 44, height - 20
+    scale = scale_to(100 * max((max(each.before, each.now) for each in bins), default=0))
+    unit, bar = (ground - 10) / scale[-1] * 100, (width - left) / max(len(bins), 1)
+    parts = _grid(scale, left, width, ground, ground - 10, "%")
+    for i, each in enumerate(bins):
+        x = left + i * bar
+        hit = f'<rect class="hit" x="{x:.1f}" y="10" width="{bar:.1f}" height="{ground - 10:.1f}"/>'
+        shapes = [
+            _from_ground(name, x + bar * inset, bar * (1 - 2 * inset), ground, value * unit)
+            for name, inset, value in (("before", 0.04, each.before), ("now", 0.28, each.now))
+            if value > 0
+        ]
+        parts.append(f"<g><title>{escape(each.tip)}</title>{hit}{''.join(shapes)}</g>")
+    for name, x, text in zip(("start", "mid", "end"), (left, (left + width) / 2, width), ends, strict=True):
+        parts.append(f'<text class="tick {name}" x="{x:.1f}" y="{height - 5}">{escape(text)}</text>')
+    return _chart(parts, width, height, label, "overlay")
+
+
+def _from_ground(name: str, x: float, width: float, ground: float, tall: float) -> str:
+    tall = max(tall, 0.8)
+    return (
+        f'<rect class="{name}" x="{x:.1f}" y="{ground - tall:.1f}" width="{width:.1f}" height="{tall:.1f}" rx="0.8"/>'
+    )
 
 
 def share(percent: float | None, width: int = 70, height: int = 6) -> Markup:
@@ -120,22 +160,32 @@ def _bar(stack: Stack, x: float, bar: float, ground: float, unit: float) -> str:
     return f"<g><title>{escape(stack.tip)}</title>{hit}{''.join(parts)}</g>"
 
 
-def line(marks: Sequence[Mark], label: str, unit: str = "", width: int = 640, height: int = 190) -> Markup:
-    """A line over time; gaps stay gaps. The scale starts at 0, unless counts (no unit) lie close together: then it
-    shows their differences, and the area below is left blank, because it would say nothing."""
+def line(
+    marks: Sequence[Mark],
+    label: str,
+    unit: str = "",
+    width: int = 640,
+    height: int = 190,
+    *,
+    whole: bool = True,
+    level: float | None = None,
+) -> Markup:
+    """A line over time; gaps stay gaps. The scale starts at 0, unless values (no unit) lie close together: then it
+    shows their differences, and the area below is left blank, because it would say nothing. `whole` says that they are
+    counts; a `level` to compare them with is drawn across."""
     known = [m.value for m in marks if m.value is not None]
     if not known:
         return Markup("")
     left, ground, right = 44, height - 20, width - 8
-    scale = scale_to(max(known)) if unit else scale_between(min(known), max(known))
+    ends = known if level is None else [*known, level]
+    scale = scale_to(max(ends)) if unit and min(ends) >= 0 else scale_between(min(ends), max(ends), whole)
     first, span = marks[0].at, (marks[-1].at - marks[0].at) or timedelta(1)
+
+    def down(value: float) -> float:
+        return ground - (value - scale[0]) / (scale[-1] - scale[0]) * (ground - 10)
+
     places = [
-        None
-        if mark.value is None
-        else (
-            left + 6 + (mark.at - first) / span * (right - left - 6),
-            ground - (mark.value - scale[0]) / (scale[-1] - scale[0]) * (ground - 10),
-        )
+        None if mark.value is None else (left + 6 + (mark.at - first) / span * (right - left - 6), down(mark.value))
         for mark in marks
     ]
     parts = _grid(scale, left, width, ground, ground - 10, unit)
@@ -144,13 +194,20 @@ def line(marks: Sequence[Mark], label: str, unit: str = "", width: int = 640, he
         if len(run) > 1 and scale[0] == 0:
             parts.append(f'<polygon points="{run[0][0]:.1f},{ground} {points} {run[-1][0]:.1f},{ground}"/>')
         parts.append(f'<polyline points="{points}"/>')
-    for place, mark in zip(places, marks, strict=True):
-        if place:
-            parts.append(
-                f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="2.5"><title>{escape(mark.tip)}</title></circle>'
-            )
+    if level is not None:
+        y = down(level)
+        parts.append(f'<line class="level" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
+    parts += [_point(*place, mark) for place, mark in zip(places, marks, strict=True) if place]
     parts += _dates(first, marks[-1].at, left, width, height)
     return _chart(parts, width, height, label, "trend")
+
+
+def _point(x: float, y: float, mark: Mark) -> str:
+    tip = f"<title>{escape(mark.tip)}</title>"
+    if not mark.kind:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5">{tip}</circle>'
+    corners = _points([(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)])
+    return f'<path class="{mark.kind}" d="M{corners.replace(" ", "L")}z">{tip}</path>'
 
 
 def _dates(first: datetime, last: datetime, left: float, width: float, height: float) -> list[str]:
@@ -162,12 +219,13 @@ def _dates(first: datetime, last: datetime, left: float, width: float, height: f
     return [f'<text class="tick {name}" x="{x:.1f}" y="{height - 5}">{at:{write}}</text>' for name, x, at in marks]
 
 
-def scale_between(low: float, high: float) -> list[float]:
-    """Round steps over low to high, from 0 unless their distance is small against them."""
-    if low <= 0 or high - low > 0.4 * high or high == low:
-        return scale_to(high, whole=True)
-    step = scale_to(high - low, whole=True)[1]
-    return [i * step for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
+def scale_between(low: float, high: float, whole: bool = True) -> list[float]:
+    """Round steps over low to high, from 0 unless their distance is small against them or one is below 0."""
+    if low >= 0 and (low == 0 or high - low > 0.4 * high or high - low < (0 if whole else high / 500) or high == low):
+        return scale_to(high, whole)
+    step = scale_to(max(high - low, abs(high)) if high == low else high - low, whole)[1]
+    first = math.floor(low / step)
+    return [i * step for i in range(first, max(math.ceil(high / step), first + 1) + 1)]
 
 
 def scale_to(top: float, whole: bool = False) -> list[float]:

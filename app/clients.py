@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from ipaddress import ip_address
+from typing import Any
 
-from flask import Flask, abort
+from flask import Flask, Response, abort
 from htmx_flask import request
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip")
@@ -37,3 +40,16 @@ def require_local() -> None:
     """Answers 403 to everyone else."""
     if not is_local():
         abort(403, description="Only a client on this machine may do that: there is no sign-in yet.")
+
+
+def only_local_json(view: Callable[..., Response]) -> Callable[..., Response]:
+    """For views of the API that change something: JSON alone, which no page of another site can send unasked."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Response:
+        require_local()
+        if request.mimetype != "application/json":
+            abort(415, description="Send JSON, with the content type application/json.")
+        return view(*args, **kwargs)
+
+    return guarded

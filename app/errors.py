@@ -49,7 +49,8 @@ def show_http_error(error: HTTPException) -> Response | HTTPException:
         return error
     data: dict[str, Any] = getattr(error, "data", None) or {}
     messages = data.get("messages", {})
-    fields = messages.get("query") or messages.get("json") if error.code == 422 else None
+    told = messages.get("query") or messages.get("json") if error.code == 422 else None
+    fields = {name: _flat(said) for name, said in told.items()} if told else None
     headers = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type", "location")]
     detail = _sentence(fields) if fields else data.get("message") or error.description or error.name
     return answer(error.code, error.name, detail, fields, headers)
@@ -102,6 +103,13 @@ def prefers_html() -> bool:
     """Browsers name text/html before anything else; programs name JSON, everything, or nothing."""
     wanted = request.accept_mimetypes
     return bool(request.htmx or wanted["text/html"] > wanted["application/json"])
+
+
+def _flat(said: Any) -> list[str]:
+    """What is wrong with one parameter; where that is a list, with which of its items."""
+    if isinstance(said, dict):
+        return [f"{place}: {text}" for place, texts in said.items() for text in _flat(texts)]
+    return [str(text) for text in said]
 
 
 def _sentence(fields: dict[str, list[str]]) -> str:

@@ -8,8 +8,16 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import PathConverter
 
-DEFAULTS = {"days": 30, "page": 1}
+DEFAULTS: Mapping[str, Any] = {"days": 30, "page": 1}
 DAYS = (1, 7, 30, 90, 365)
+
+
+class Wanted(dict[str, Any]):
+    """The filters of a page, and what each of them is where nothing is asked for."""
+
+    def __init__(self, chosen: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        super().__init__(chosen)
+        self.defaults = defaults
 
 
 class NameConverter(PathConverter):
@@ -25,8 +33,8 @@ def init_app(app: Flask) -> None:
 
 def kept(wanted: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """The filters that are set, with changes; a change of anything leads back to the first page."""
-    chosen = {**wanted, "page": 1, **changed}
-    return {name: value for name, value in chosen.items() if value is not None and value != DEFAULTS.get(name)}
+    chosen, defaults = {**wanted, "page": 1, **changed}, {**DEFAULTS, **getattr(wanted, "defaults", {})}
+    return {name: value for name, value in chosen.items() if value is not None and value != defaults.get(name)}
 
 
 def log_filter(wanted: Mapping[str, Any]) -> dict[str, Any]:

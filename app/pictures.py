@@ -41,7 +41,7 @@ def table_line(table: Any, runs: Sequence[Any]) -> TableLine:
         columns=latest.column_count if latest else None,
         profiled_at=latest.profiled_at if latest else table.last_profiled_at,
         failed=bool(runs) and runs[-1].status == "failed",
-        spark=spark(counts, _from_to("Rows", counts, compact)),
+        spark=spark(counts, from_to("Rows", counts, compact)),
     )
 
 
@@ -63,11 +63,11 @@ def column_trend(column: ColumnProfile, series: Mapping[str, Sequence[float | No
         name, values, write = "mean", series["mean"], number
     else:
         name, values, write = "distinct", series["distinct_count"], compact
-    picture = spark(values, _from_to(name.capitalize(), values, write))
+    picture = spark(values, from_to(name.capitalize(), values, write))
     return Trend(name, picture) if picture else None
 
 
-def _from_to(name: str, values: Sequence[float | None], write: Any) -> str:
+def from_to(name: str, values: Sequence[float | None], write: Any) -> str:
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
@@ -96,14 +96,14 @@ def top_shares(column: ColumnProfile, most: int = 3) -> list[tuple[str, float | 
 
 def row_chart(runs: Sequence[Any]) -> Markup:
     """Row counts of one table's good runs, oldest first."""
-    marks = [Mark(run.profiled_at, run.row_count, f"{_day(run)}: {exact(run.row_count)} rows") for run in runs]
+    marks = [Mark(run.profiled_at, run.row_count, f"{day(run)}: {exact(run.row_count)} rows") for run in runs]
     return _over_time(marks, runs, "Row count", compact)
 
 
 def null_chart(runs: Sequence[Any], shares: Sequence[float | None]) -> Markup:
     """The mean null share over all columns of one table's good runs, oldest first."""
     pairs = zip(runs, shares, strict=True)
-    marks = [Mark(run.profiled_at, value, f"{_day(run)}: {percent(value)} null") for run, value in pairs]
+    marks = [Mark(run.profiled_at, value, f"{day(run)}: {percent(value)} null") for run, value in pairs]
     return _over_time(marks, runs, "Null share, mean of all columns", percent, "%")
 
 
@@ -112,7 +112,7 @@ def _over_time(marks: Sequence[Mark], runs: Sequence[Any], name: str, write: Any
     if len(known) < 2:
         return Markup("")
     told = (
-        f"{name} in {len(known)} {plural(len(known), 'run')} from {_day(runs[0])} to {_day(runs[-1])}: "
+        f"{name} in {len(known)} {plural(len(known), 'run')} from {day(runs[0])} to {day(runs[-1])}: "
         f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
     )
     return line(marks, told, unit)
@@ -134,5 +134,5 @@ def spared_chart(days: Sequence[Day]) -> Markup:
     return stacked(stacks, told, left=46)
 
 
-def _day(run: Any) -> str:
+def day(run: Any) -> str:
     return f"{run.profiled_at:%Y-%m-%d}"

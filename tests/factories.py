@@ -12,7 +12,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from profilemesh.storage.claims import new_holder
-from profilemesh.storage.models import Event, LoggedDecision, Result, Run, Saving, TableState, Tick
+from profilemesh.storage.models import (
+    Event,
+    FindingOccurrence,
+    LoggedDecision,
+    Result,
+    Run,
+    Saving,
+    StoredFinding,
+    TableState,
+    Tick,
+    TriageEntry,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -219,6 +230,76 @@ def add_drift(session: Session, run: Run, column: str | None = "email", at: date
     return event
 
 
+def add_finding(
+    session: Session,
+    run: Run,
+    column: str = "email",
+    metric: str = "null_percent",
+    *,
+    baseline: Sequence[Run] = (),
+    earlier: Sequence[Run] = (),
+    before: float | None = 0.2,
+    now: float | None = 14.1,
+    details: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> StoredFinding:
+    """A fact that `run` found last, and the `earlier` runs before it; `details` as the engine's finding has them."""
+    of = f"{run.dataset_name}.{column}" if column else run.dataset_name
+    first = (*earlier, run)[0]
+    stored = StoredFinding(
+        **{
+            "finding_id": str(uuid.uuid4()),
+            "fingerprint": uuid.uuid4().hex,
+            "warehouse": run.warehouse,
+            "schema_name": run.schema_name,
+            "table_name": run.dataset_name,
+            "column_name": column,
+            "metric_name": metric,
+            "kind": "metric" if column else "volume",
+            "state": "open",
+            "severity": "high",
+            "sentence": f"null share of {of} rose from 0.2 % to 14.1 %, 96 % of it in 2026-11-21",
+            "opened_at": first.profiled_at,
+            "last_seen_at": run.profiled_at,
+            "first_run_id": first.run_id,
+            "last_run_id": run.run_id,
+            "occurrences": len(earlier) + 1,
+            "quiet_runs": 0,
+            **more,
+        }
+    )
+    told = {
+        "effect": 13.9,
+        "unit": "points",
+        "direction": "up",
+        "p_value": 3.1e-7,
+        "p_adjusted": 2.4e-5,
+        "baseline": "median",
+        "baseline_runs": [each.run_id for each in baseline],
+        "culprits": [{"partition": "2026-11-21", "share": 0.96}],
+        "explains": [],
+        "details": {},
+    }
+    session.add(stored)
+    session.add(TriageEntry(finding_id=stored.finding_id, at=first.profiled_at, who="profilemesh", action="opened"))
+    for each in (*earlier, run):
+        session.add(
+            FindingOccurrence(
+                finding_id=stored.finding_id,
+                run_id=each.run_id,
+                at=each.profiled_at,
+                severity=stored.severity,
+                sentence=stored.sentence,
+                baseline_value=before,
+                current_value=now,
+                change_percent=None if not before or now is None else 100 * (now - before) / before,
+                details={**told, **(details or {})},
+            )
+        )
+    run.has_drift = True
+    return stored
+
+
 def add_decision(session: Session, table: str = "orders", *, at: datetime = NOW, **more: Any) -> LoggedDecision:
     """A table proved unchanged, unless it is said otherwise."""
     defaults: dict[str, Any] = {
@@ -269,15 +350,18 @@ HOSTILE = '"><script>alert(1)</script>'
 
 def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
     """A month and a half of a shop, a stream of clicks and a ledger, with what goes wrong in real life."""
+    sold, clicked = [], []
     for day in range(history, -1, -1):
         at = now - timedelta(days=day, minutes=7)
-        orders = add_run(session, at=at, columns=None, rows=1_800_000 + (history - day) * 900)
+        rows = 1_800_000 + (history - day) * 900
+        orders = add_run(session, at=at, rows=rows, columns=shop_columns(rows, 0.141 if day < 3 else 0.002))
+        sold.append(orders)
         if day in (2, 3):
             add_drift(session, orders)
         if day % 3 == 0:
             customers = add_run(session, "customers", at=at + timedelta(minutes=1), rows=212_000, duration_seconds=0.08)
         if day % 2:
-            add_run(
+            clicks = add_run(
                 session,
                 "web_events",
                 warehouse="clicks",
@@ -293,6 +377,7 @@ def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
                 strategy="stream",
                 duration_seconds=0.9,
             )
+            clicked.append(clicks)
         if day in (1, 4, 11):
             add_run(
                 session,
@@ -309,7 +394,52 @@ def add_shop(session: Session, now: datetime = NOW, history: int = 45) -> None:
     unreachable = {"decision": "defer", "decision_reason": "warehouse_unreachable", "last_verified_at": None}
     add_state(session, "accounts", warehouse="crm", **unreachable)
     add_plans(session, now, history)
+    if len(clicked) > 4:
+        add_findings(session, sold, clicked)
     add_oddities(session, now)
+
+
+def add_findings(session: Session, sold: Sequence[Run], clicked: Sequence[Run]) -> None:
+    """What drifted in the shop and its clicks, in every state."""
+    email = add_finding(session, sold[-1], earlier=sold[-3:-1], baseline=sold[:-3][-14:], owner="sales", assignee="ann")
+    said = "Started with the new sign-up form, which leaves the field out.\nIt is being mended."
+    session.add(TriageEntry(finding_id=email.finding_id, at=NOW, who="ann", action="commented", text=said))
+    paid = {"moved": {"value": "paid", "before": 20.1, "now": 25.3}, "distances": {"psi": 0.12, "chi_square": 0.21}}
+    values: dict[str, Any] = {"severity": "medium", "state": "acknowledged", "owner": "sales"}
+    values["sentence"] = (
+        "the values of orders.status are distributed otherwise (Cohen's w 0.21): the share of 'paid' rose from 20.1 % "
+        "to 25.3 %"
+    )
+    told = {"effect": 0.21, "unit": "Cohen's w", "direction": None, "baseline": "reference", "details": paid}
+    distribution: dict[str, Any] = {"before": None, "now": None, "kind": "distribution"}
+    add_finding(
+        session, sold[-1], "status", "distribution", baseline=sold[-2:-1], details=told, **distribution, **values
+    )
+    moved = {"effect": 0.31, "unit": "standard deviations", "culprits": [], "p_value": 0.0021, "p_adjusted": 0.034}
+    mean = "mean of orders.total rose from 3,925 to 4,360 (0.31 standard deviations)"
+    number: dict[str, Any] = {"before": 3925.0, "now": 4360.0, "severity": "low", "sentence": mean}
+    add_finding(session, sold[-1], "total", "mean", baseline=sold[-9:-1], details=moved, **number)
+    schema = {"effect": None, "unit": None, "p_value": None, "baseline": "last", "culprits": []}
+    schema["details"] = {"was": "VARCHAR", "now": "JSON", "renamed": None}
+    said = "column payload of orders turned from VARCHAR to JSON"
+    changed: dict[str, Any] = {"kind": "schema", "before": None, "now": None, "sentence": said, "state": "expected"}
+    add_finding(session, sold[-8], "payload", "retyped", baseline=sold[-9:-8], details=schema, **changed)
+    follows = [
+        {
+            "column": name,
+            "metric": "distinct_count",
+            "severity": "low",
+            "sentence": f"{name} of web_events fell by 58 %",
+        }
+        for name in ("visitor_id", "session_id", "path")
+    ]
+    rows = {"effect": -59.0, "unit": "%", "p_value": None, "baseline": "weekday", "explains": follows, "culprits": []}
+    few = "98,214 rows came to web_events where about 240,000 usually come (-59 %)"
+    volume: dict[str, Any] = {"before": 96_360_000.0, "now": 96_100_000.0, "sentence": few, "owner": "clicks"}
+    add_finding(session, clicked[-1], "", "row_count", baseline=clicked[:-1][-6:], details=rows, **volume)
+    snoozed = {"state": "snoozed", "snoozed_until": NOW + timedelta(days=5), "severity": "medium"}
+    add_finding(session, clicked[-2], "referrer", baseline=clicked[:-2], **snoozed)
+    add_finding(session, clicked[-4], "path", state="resolved", resolved_at=NOW - timedelta(days=2))
 
 
 def add_plans(session: Session, now: datetime, history: int) -> None:
@@ -348,6 +478,17 @@ def add_oddities(session: Session, now: datetime) -> None:
         column_errors={HOSTILE: "invalid input syntax: <i>nope</i>"},
     )
     add_state(session, HOSTILE, run=odd, decision="full", decision_reason="unknown_state")
+    long = f"null share of {HOSTILE}.{HOSTILE} rose \u202e from {HOSTILE}" + "x" * 2000
+    people = {"owner": HOSTILE, "assignee": HOSTILE, "sentence": long, "severity": "medium"}
+    moved = {"value": HOSTILE, "before": 1.0, "now": 2.0}
+    parts = {
+        "culprits": [{"partition": HOSTILE, "share": 2.5}],
+        "explains": [{"sentence": HOSTILE, "severity": HOSTILE}],
+    }
+    told = {**parts, "baseline": HOSTILE, "baseline_runs": [HOSTILE], "details": {"moved": moved}}
+    found = add_finding(session, odd, HOSTILE, details=told, **people)
+    entry = {"at": now, "who": HOSTILE, "action": "commented", "text": HOSTILE + "y" * 2000}
+    session.add(TriageEntry(finding_id=found.finding_id, **entry))
     hostile = {"message": HOSTILE, HOSTILE: [HOSTILE] * 9, "token_before": None, "token_after": HOSTILE}
     add_decision(session, HOSTILE, schema_name="ünï cödé", action="full", reason="unknown_state", evidence=hostile)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask, redirect, request
 from werkzeug import Response
 
-from app.api import dashboard, drift, exports, health, plan, root, runs, search, tables
+from app.api import dashboard, drift, exports, findings, health, plan, root, runs, search, tables
 from app.extensions import api
 
 # In the order in which the documentation lists them.
-NOUNS = (root, dashboard, runs, drift, tables, search, exports, plan, health)
+NOUNS = (root, dashboard, runs, drift, findings, tables, search, exports, plan, health)
 
 
 def init_app(app: Flask) -> None:

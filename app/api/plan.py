@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from typing import Any, NoReturn
 
-from flask import Response, request
+from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint, abort
 
 from app import words
 from app.answers import page_headers, send
 from app.api.described import paging, problem
-from app.clients import is_local, require_local
+from app.clients import is_local, only_local_json
 from app.extensions import csrf, db
 from app.hand import run_planned
 from app.preview import Preview, looker
@@ -60,17 +58,6 @@ class ThePlan(MethodView):
         chosen = [d for d in seen.plan.decisions if wanted["action"] in (None, d.action)]
         cut = chosen[wanted["offset"] : wanted["offset"] + wanted["limit"]]
         return send(plan_json(seen, cut), page_headers(len(chosen), wanted["limit"], wanted["offset"]))
-
-
-def only_local_json(view: Callable[..., Response]) -> Callable[..., Response]:
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Response:
-        require_local()
-        if request.mimetype != "application/json":
-            abort(415, message="Send JSON, with the content type application/json.")
-        return view(*args, **kwargs)
-
-    return guarded
 
 
 @blueprint.route("/plan/run")

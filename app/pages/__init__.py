@@ -10,10 +10,13 @@ from htmx_flask import request
 from marshmallow import Schema
 from webargs.flaskparser import parser
 
+from app.links import Wanted
 
-def parse(schema: type[Schema]) -> dict[str, Any]:
+
+def parse(schema: type[Schema]) -> Wanted:
     """The query string, checked; 422 where it is wrong."""
-    return dict(parser.parse(schema, request, location="query"))
+    defaults = {name: field.load_default for name, field in schema._declared_fields.items()}
+    return Wanted(parser.parse(schema, request, location="query"), defaults)
 
 
 def is_part() -> bool:

@@ -13,7 +13,8 @@ from app.charts import Stack, spark, stacked
 from app.extensions import db
 from app.numerals import change, percent
 from app.pages import parse, show
-from app.queries import decisions, overview, runs, warehouses
+from app.pages.drift import lines_of
+from app.queries import decisions, findings, overview, runs, warehouses
 from app.queries.overview import Activity, Figure, Period
 from app.schemas.overview import RANGES, OverviewFilter
 from app.words import plural
@@ -46,6 +47,7 @@ def index() -> Response:
         chart=_chart(activity, period),
         has_activity=activity.runs.now > 0,
         failing=overview.failing(session, wanted, now),
+        drifting=list(lines_of(findings.worst(session, meant, wanted["environment"], now))),
         troubled=overview.troubled(session, wanted),
         newest=newest,
         decided=decisions.by_reason(session, midnight, meant),
@@ -65,10 +67,10 @@ def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[T
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
     # Without a single event nobody looked for drift, and zero would say that there was none.
-    drift = []
-    if overview.any_drift(session):
-        found = overview.drift(session, period, wanted)
-        drift = [_tile("Drift found", found, period, listed, by_count=True, more_is="bad")]
+    drift, found = [], overview.drift(session, period, wanted)
+    if found.now or found.before or overview.any_drift(session):
+        to_drift = url_for("drift.index", warehouse=wanted["warehouse"], days=period.days, state="all")
+        drift = [_tile("Drift found", found, period, to_drift, by_count=True, more_is="bad")]
     of_known = f"· {known} known" if known else ""
     return [
         _tile("Tables profiled", tables, period, url_for("tables.index"), by_count=True, aside=of_known),

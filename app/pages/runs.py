@@ -9,7 +9,8 @@ from flask import Blueprint, Response, abort
 from app.api.runs import refuse_unknown_status
 from app.extensions import db
 from app.pages import parse, show
-from app.queries import profiles, runs
+from app.pages.drift import lines_of
+from app.queries import findings, profiles, runs
 from app.queries.pages import Page
 from app.schemas.runs import RunChoice, RunPageFilter
 from app.scopes import told_scope
@@ -42,5 +43,13 @@ def one(run_id: str) -> Response:
     found = [] if "\0" in run_id else runs.find_run(db.session(), run_id, wanted["table"], wanted["schema"])
     if not found:
         abort(404, description=f"Run {run_id} not found.")
-    columns = profiles.profile_of(db.session(), found[0])
-    return show("runs/show.html", run=found[0], others=found[1:], columns=columns, told=told_scope(found[0]))
+    run, now = found[0], datetime.now(UTC)
+    return show(
+        "runs/show.html",
+        run=run,
+        others=found[1:],
+        columns=profiles.profile_of(db.session(), run),
+        told=told_scope(run),
+        drifted=list(lines_of(findings.of_run(db.session(), run, now))),
+        now=now,
+    )

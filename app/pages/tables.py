@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from app import pictures
 from app.extensions import db
 from app.hand import can_run
 from app.pages import parse, show
+from app.pages.drift import lines_of
 from app.preview import config_or_none
-from app.queries import decisions, profiles, tables, warehouses
+from app.queries import decisions, findings, profiles, tables, warehouses
 from app.queries.pages import Page
 from app.queries.runs import GOOD_STATUSES
 from app.schemas.tables import TableChoice, TablePageFilter
@@ -59,7 +61,10 @@ def _shown(table: TableRef, now: datetime) -> dict[str, Any]:
     latest = good[-1] if good else tables.latest_good(session, table)
     trend = profiles.trends(session, good)
     columns = profiles.profile_of(session, latest) if latest is not None else []
+    drifted, drift_count = findings.of_table(session, table, now)
     return {
+        "drifted": list(lines_of(drifted, _courses(drifted, good, trend))),
+        "drift_count": drift_count,
         "state": state,
         "stands": standing(table, state, config_or_none(), now),
         "decisions": decisions.newest_of(session, table),
@@ -72,3 +77,10 @@ def _shown(table: TableRef, now: datetime) -> dict[str, Any]:
         "row_chart": pictures.row_chart(good),
         "null_chart": pictures.null_chart(good, profiles.null_share(trend, len(good))),
     }
+
+
+def _courses(drifted: Sequence[Any], good: Sequence[Any], trend: Mapping[str, Any]) -> dict[str, list[float | None]]:
+    """Of the findings whose metric the page has read anyway."""
+    found = {each.finding_id: trend.get(each.column_name, {}).get(each.metric_name, []) for each in drifted}
+    rows = [run.row_count for run in good]
+    return found | {each.finding_id: rows for each in drifted if each.metric_name == "row_count"}

@@ -11,9 +11,12 @@ from profilemesh.storage import models
 RUNS, RESULTS, EVENTS, STATES = (
     cast(sa.Table, model.__table__) for model in (models.Run, models.Result, models.Event, models.TableState)
 )
+FINDINGS, OCCURRENCES = (cast(sa.Table, model.__table__) for model in (models.StoredFinding, models.FindingOccurrence))
 RUN: Any = RUNS.c
 RESULT: Any = RESULTS.c
 EVENT: Any = EVENTS.c
 STATE: Any = STATES.c
+FINDING: Any = FINDINGS.c
+OCCURRENCE: Any = OCCURRENCES.c
 RUN_COUNT: Any = models.RunCount.__table__.c
 DRIFT_COUNT: Any = models.DriftCount.__table__.c

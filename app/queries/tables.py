@@ -95,7 +95,7 @@ class Tables:
                 state.table_name,
                 state.warehouse_type,
                 ROWS.label("row_count"),
-                LAST.c.column_count,
+                sa.func.coalesce(LAST.c.column_count, _of_last_good(RUN.column_count)).label("column_count"),
                 PROFILED.label("last_profiled_at"),
                 state.last_verified_at,
                 LAST.c.status.label("last_status"),
@@ -149,7 +149,7 @@ class Tables:
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.total, self.order, self.wanted, self.now)
+        return part_of(self.session, self.listed, self.count, self.order, self.wanted, self.now)
 
     def _conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
@@ -195,6 +195,17 @@ def find(session: Session, name: str, schema: str | None, warehouse: str | None)
     rows = session.execute(wanted).all()
     latest = {TableRef(*row[:3]): max(filter(None, row[3:]), default=LONG_AGO) for row in rows}
     return sorted(latest, key=lambda table: (latest[table], table), reverse=True)
+
+
+def matching(session: Session, warehouse: str | None, text: str | None, most: int) -> list[TableRef]:
+    """The tables with this text in their names, by name."""
+    wanted = sa.select(*STATE_KEY).order_by(*NAME).limit(most)
+    if text:
+        wanted = wanted.where(STATE.table_name.icontains(text, autoescape=True))
+    names = warehouses.meant(session, warehouse)
+    if names is not None:
+        wanted = wanted.where(STATE.warehouse.in_(names))
+    return [TableRef(*row) for row in session.execute(wanted)]
 
 
 def type_of(session: Session, table: TableRef) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-PAGES = {"overview": "/", "plan": "/plan?preview=1", "table": "/tables/web_events", "run": "/runs/"}
+PAGES = {"overview": "/", "drift": "/drift", "plan": "/plan?preview=1", "table": "/tables/web_events", "run": "/runs/"}
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -14,6 +14,10 @@ def test_the_description_is_openapi_3_1_and_names_every_endpoint(client: FlaskCl
         "/api/runs/{run_id}",
         "/api/runs/{run_id}/compare/{other}",
         "/api/drift",
+        "/api/findings",
+        "/api/findings/{finding_id}",
+        "/api/findings/{finding_id}/triage",
+        "/api/findings/triage",
         "/api/tables",
         "/api/tables/{table}/metrics",
         "/api/tables/{table}/columns/{column}/metrics",
@@ -32,6 +36,13 @@ def test_the_description_is_openapi_3_1_and_names_every_endpoint(client: FlaskCl
 def test_every_error_of_a_run_by_hand_is_described(client: FlaskClient) -> None:
     answers = client.get("/openapi.json").json["paths"]["/api/plan/run"]["post"]["responses"]
     assert {"202", "400", "403", "409", "415", "422", "503"} <= set(answers)
+
+
+def test_every_error_of_triage_is_described(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").json["paths"]
+    one = paths["/api/findings/{finding_id}/triage"]["post"]["responses"]
+    assert {"200", "400", "403", "404", "409", "415", "422"} <= set(one)
+    assert {"200", "400", "403", "415", "422"} <= set(paths["/api/findings/triage"]["post"]["responses"])
 
 
 def test_parameters_are_described_with_their_limits(client: FlaskClient) -> None:

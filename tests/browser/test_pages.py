@@ -8,7 +8,7 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from app.extensions import db
-from profilemesh.storage.models import Run
+from profilemesh.storage.models import Run, StoredFinding
 from tests.browser.conftest import Visit
 from tests.factories import HOSTILE
 
@@ -22,6 +22,7 @@ def addresses(app: Flask) -> list[str]:
         good = db.session.scalar(newest.where(Run.status == "success"))
         failed = db.session.scalar(newest.where(Run.status == "failed"))
         odd = db.session.scalar(newest.where(Run.dataset_name == HOSTILE))
+        found = db.session.scalars(db.select(StoredFinding.finding_id)).all()
     runs = [f"/runs/{run_id}" for run_id in (good, failed, odd)]
     return [
         "/",
@@ -32,6 +33,10 @@ def addresses(app: Flask) -> list[str]:
         "/tables",
         "/tables/orders",
         "/tables/postings",
+        "/drift",
+        "/drift?state=all&severity=high",
+        "/drift?q=nothing",
+        *(f"/drift/{finding_id}" for finding_id in found),
         "/plan",
         "/plan?preview=1&days=7",
     ]
@@ -141,6 +146,52 @@ def test_the_theme_is_switched_and_remembered(visit: Open) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     button.click()
     expect(page.locator("html")).not_to_have_attribute("data-theme", re.compile("."))
+
+
+def findings(page: Page) -> int:
+    return page.locator(".finding").count()
+
+
+def test_counters_states_and_search_narrow_the_findings_together(visit: Open) -> None:
+    page = visit().go("/drift")
+    page.evaluate("window.stayed = true")
+    page.locator(".counter", has_text="High").click()
+    page.wait_for_url(re.compile(r"/drift\?severity=high$"))
+    page.locator(".states a", has_text="All").click()
+    page.wait_for_url(re.compile(r"/drift\?severity=high&state=all$"))
+    page.get_by_label("Part of a table's name").press_sequentially("web")
+    page.wait_for_url(re.compile(r"/drift\?q=web&severity=high&state=all$"))
+    expect(page.locator(".finding")).to_have_count(2)
+    expect(page.get_by_label("Part of a table's name")).to_be_focused()
+    page.go_back()
+    expect(page.locator(".counter.on .label")).to_have_text("High")
+    assert page.get_by_label("Part of a table's name").input_value() == ""
+
+
+def test_what_is_chosen_is_dealt_with_in_place(visit: Open) -> None:
+    page = visit().go("/drift?table=web_events")
+    expect(page.locator(".bulk")).to_be_hidden()
+    page.locator("[data-choose-all]").check()
+    assert page.locator(".choose:checked").count() == findings(page) == 2
+    page.evaluate("window.stayed = true")
+    page.get_by_role("button", name="Snooze for 7 days").click()
+    expect(page.get_by_role("status")).to_contain_text("2 findings snoozed.")
+    expect(page.locator(".chip.snoozed")).to_have_count(2)
+    expect(page.locator(".bulk")).to_be_hidden()
+    assert page.evaluate("window.stayed") and page.url.endswith("/drift?table=web_events")
+
+
+def test_findings_are_dealt_with_without_scripts(visit: Open) -> None:
+    page = visit(java_script_enabled=False).go("/drift?table=orders&state=open")
+    before = findings(page)
+    page.locator(".choose").first.check()
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status")).to_contain_text("1 finding acknowledged.")
+    assert findings(page) == before - 1 and page.url.endswith("/drift?table=orders&state=open")
+    page.locator(".finding a").first.click()
+    page.get_by_label("Assign to").fill("ann")
+    page.get_by_role("button", name="Assign").click()
+    expect(page.get_by_role("status")).to_contain_text("1 finding assigned.")
 
 
 def test_the_keyboard_reaches_the_content_first(visit: Open) -> None:

@@ -13,10 +13,11 @@ HTML = {"Accept": "text/html"}
 
 @pytest.fixture
 def pages(client: FlaskClient, session: Session) -> dict[str, str]:
-    add_shop(session, history=5)
+    add_shop(session, history=9)
     session.commit()
     run_id = client.get("/api/runs").json[0]["run_id"]
-    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/plan", "/nope")
+    found = [f"/drift/{each['finding_id']}" for each in client.get("/api/findings?state=all").json]
+    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/drift?state=all", *found, "/plan", "/nope")
     return {path: client.get(path, headers=HTML).text for path in paths}
 
 
@@ -77,7 +78,13 @@ def test_an_error_for_htmx_is_a_fragment(client: FlaskClient) -> None:
 
 
 def test_the_page_one_is_on_is_marked(client: FlaskClient) -> None:
-    for path, name in (("/", "Overview"), ("/runs", "Runs"), ("/tables", "Tables"), ("/plan", "Plan")):
+    for path, name in (
+        ("/", "Overview"),
+        ("/runs", "Runs"),
+        ("/tables", "Tables"),
+        ("/drift", "Drift"),
+        ("/plan", "Plan"),
+    ):
         page = client.get(path, headers=HTML).text
         assert re.findall(r'aria-current="page">(\w+)', page) == [name]
 

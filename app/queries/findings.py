@@ -1,0 +1,275 @@
+"""Findings of drift: the list, its counts, the page of tables with theirs, and all that is known of one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.queries import warehouses
+from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
+from app.queries.lists import Order, Part, Shape, part_of
+from profilemesh.storage.models import FindingOccurrence, TriageEntry
+from profilemesh.tables import TableRef
+
+SEVERITIES = ("high", "medium", "low")
+STATES = ("open", "acknowledged", "snoozed", "expected", "resolved")
+CHOICES = ("unresolved", *STATES, "all")
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), Shape("findings", (datetime, str)))
+TABLE = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
+OF_LAST = (
+    OCCURRENCE.baseline_value,
+    OCCURRENCE.current_value,
+    OCCURRENCE.change_percent,
+    OCCURRENCE.details,
+)
+LATEST = sa.and_(OCCURRENCE.finding_id == FINDING.finding_id, OCCURRENCE.run_id == FINDING.last_run_id)
+_COLUMNS = [column for column in FINDINGS.c if column.name != "state"]
+RANK = sa.case((FINDING.severity == "high", 2), (FINDING.severity == "medium", 1), else_=0)
+
+
+def state_at(now: datetime) -> sa.ColumnElement[str]:
+    """A snooze that is over is open again, whether or not a run has noticed."""
+    is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
+    return sa.case((is_over, "open"), else_=FINDING.state)
+
+
+def waits_at(now: datetime) -> sa.ColumnElement[int]:
+    """How much it waits for somebody: open more than acknowledged, that more than the rest."""
+    state = state_at(now)
+    return sa.case((state == "open", 2), (state == "acknowledged", 1), else_=0)
+
+
+def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """By conditions on the stored state, which has an index."""
+    state, until = FINDING.state, FINDING.snoozed_until
+    if wanted == "all":
+        return []
+    if wanted == "unresolved":
+        return [state.in_(STATES[:-1])]
+    if wanted == "open":
+        return [sa.or_(state == "open", sa.and_(state == "snoozed", until <= now))]
+    return [state == wanted, *([until > now] if wanted == "snoozed" else [])]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many match in each state, whatever the severity asked for is taken for, and by severity in that state."""
+
+    states: Mapping[str, int]
+    severities: Mapping[str, int]
+    total: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A finding, and how many of its table match."""
+
+    row: Any
+    of_table: int
+
+
+class Findings:
+    """The findings that a loaded FindingFilter asks for."""
+
+    def __init__(self, session: Session, wanted: Mapping[str, Any], now: datetime) -> None:
+        self.session, self.wanted, self.now = session, wanted, now
+        self.since = _since(wanted, now)
+        self.warehouses = warehouses.meant(session, wanted["warehouse"])
+
+    @property
+    def listed(self) -> sa.Select[*tuple[Any, ...]]:
+        wanted = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
+        return wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(*self._conditions())
+
+    @property
+    def total(self) -> sa.Select[*tuple[Any, ...]]:
+        return sa.select(sa.func.count()).select_from(FINDINGS).where(*self._conditions())
+
+    def count(self) -> int:
+        return self.session.scalar(self.total) or 0
+
+    def part(self) -> Part:
+        """What its `limit`, `offset` and `cursor` cut out, the last seen first."""
+        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since)
+
+    def by_table(self, limit: int, offset: int = 0) -> list[Any]:
+        """For people: the tables with the worst of what is still open first, the findings of each together.
+
+        In time order: the tables are counted and sorted, those of this cut chosen, their findings sorted by what is
+        narrow, and only the rows that are shown read whole.
+        """
+        sizes, skipped = _cut(self._tables(), limit, offset)
+        ids = self._ids_of(list(sizes))[skipped : skipped + limit]
+        places = {finding_id: place for place, finding_id in enumerate(ids)}
+        whole = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
+        joined = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(ids))
+        rows = sorted(self.session.execute(joined), key=lambda row: places[row.finding_id]) if ids else []
+        return [Listed(row, sizes[row.warehouse, row.schema_name, row.table_name]) for row in rows]
+
+    def _tables(self) -> Sequence[Any]:
+        """Each with how many of its findings match; what matches is read first, or SQLite would walk all by table."""
+        rank = (waits_at(self.now) * 10 + RANK).label("rank")
+        matching = sa.select(*TABLE, rank, FINDING.last_seen_at).where(*self._conditions())
+        c = matching.cte("matching").prefix_with("MATERIALIZED").c
+        table = c.warehouse, c.schema_name, c.table_name
+        counted = sa.select(*table, sa.func.count()).group_by(*table)
+        worst, newest = sa.func.max(c.rank), sa.func.max(c.last_seen_at)
+        return self.session.execute(counted.order_by(worst.desc(), newest.desc(), *table)).all()
+
+    def _ids_of(self, tables: Sequence[tuple[str, str, str]]) -> list[str]:
+        narrow = sa.select(FINDING.finding_id, *TABLE).where(*self._conditions(), sa.tuple_(*TABLE).in_(tables))
+        within = (waits_at(self.now).desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+        found = self.session.execute(narrow.order_by(*within)).all() if tables else []
+        places = {table: place for place, table in enumerate(tables)}
+        return [row.finding_id for row in sorted(found, key=lambda row: places[tuple(row[1:])])]
+
+    def counts(self) -> Counts:
+        state = state_at(self.now).label("state")
+        severity = sa.case((FINDING.severity.in_(("high", "medium")), FINDING.severity), else_="low").label("severity")
+        counted = sa.select(state, severity, sa.func.count()).where(*self._conditions(whole=True))
+        return _summed(self.session.execute(counted.group_by(state, severity)).all(), self.wanted)
+
+    def _conditions(self, whole: bool = False) -> list[sa.ColumnElement[bool]]:
+        wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
+        if self.since > LONG_AGO:
+            found.append(FINDING.last_seen_at >= self.since)
+        if self.warehouses is not None:
+            found.append(FINDING.warehouse.in_(sorted(self.warehouses)))
+        for column, name in ((FINDING.schema_name, "schema"), (FINDING.table_name, "table")):
+            if wanted[name]:
+                found.append(column == wanted[name])
+        if wanted.get("q"):
+            found.append(FINDING.table_name.icontains(wanted["q"], autoescape=True))
+        if wanted["owner"]:
+            found.append(sa.or_(FINDING.owner == wanted["owner"], FINDING.assignee == wanted["owner"]))
+        if whole:
+            return found
+        return [*found, *in_state(wanted["state"], self.now), *_of_severity(wanted["severity"])]
+
+
+def _cut(tables: Sequence[Any], limit: int, offset: int) -> tuple[dict[tuple[str, str, str], int], int]:
+    """The tables that a cut falls into with their sizes, and how much of the first is before it."""
+    chosen: dict[tuple[str, str, str], int] = {}
+    skipped, before = 0, 0
+    for warehouse, schema, name, size in tables:
+        if before < offset + limit and before + size > offset:
+            skipped = skipped if chosen else offset - before
+            chosen[warehouse, schema, name] = size
+        before += size
+    return chosen, max(skipped, 0)
+
+
+def _since(wanted: Mapping[str, Any], now: datetime) -> datetime:
+    if wanted.get("cursor"):
+        since: datetime = wanted["cursor"].since
+        return since
+    return now - timedelta(days=wanted["days"]) if wanted["days"] else LONG_AGO
+
+
+def _of_severity(severity: str | None) -> list[sa.ColumnElement[bool]]:
+    if severity is None:
+        return []
+    return [FINDING.severity.not_in(("high", "medium"))] if severity == "low" else [FINDING.severity == severity]
+
+
+def _summed(rows: Sequence[Any], wanted: Mapping[str, Any]) -> Counts:
+    states, severities = dict.fromkeys(CHOICES, 0), dict.fromkeys(SEVERITIES, 0)
+    for state, severity, count in rows:
+        names = {state, "all", *([] if state == "resolved" else ["unresolved"])}
+        if wanted["severity"] in (None, severity):
+            for name in names:
+                states[name] = states.get(name, 0) + count
+        if wanted["state"] in names:
+            severities[severity] += count
+    return Counts(states, severities, states[wanted["state"]])
+
+
+def owners(session: Session) -> list[str]:
+    """Whose the findings are that are not resolved: their owners, and to whom they are assigned."""
+    named = sa.select(FINDING.owner, FINDING.assignee).where(FINDING.state.in_(STATES[:-1])).distinct()
+    return sorted({name for row in session.execute(named) for name in row if name})
+
+
+def any_finding(session: Session) -> bool:
+    return session.scalar(sa.select(FINDING.finding_id).limit(1)) is not None
+
+
+def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
+    """What is not resolved of a table, the worst of what is open first, and how much that is in all."""
+    wanted = (
+        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST, sa.func.count().over().label("of_table"))
+        .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
+        .where(FINDING.warehouse == table.warehouse, FINDING.schema_name == table.schema)
+        .where(FINDING.table_name == table.name, *in_state("unresolved", now))
+        .order_by(waits_at(now).desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+    )
+    rows = list(session.execute(wanted.limit(most)))
+    return rows, rows[0].of_table if rows else 0
+
+
+def worst(
+    session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: int = 5
+) -> list[Any]:
+    """The worst of what is open, in these warehouses (None: in all), last found by a run of this environment."""
+    wanted = (
+        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
+        .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
+        .where(*in_state("open", now))
+        .order_by(RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
+    )
+    if warehouses is not None:
+        wanted = wanted.where(FINDING.warehouse.in_(sorted(warehouses)))
+    if environment:
+        run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
+        wanted = wanted.where(run.where(RUN.environment == environment).exists())
+    return list(session.execute(wanted.limit(most)))
+
+
+def of_run(session: Session, run: Any, now: datetime) -> list[Any]:
+    """What a run found of its table, as it found it then, the worst first."""
+    at_that_time = (OCCURRENCE.severity, OCCURRENCE.sentence, *OF_LAST)
+    columns = [column for column in FINDINGS.c if column.name not in ("state", "severity", "sentence")]
+    return list(
+        session.execute(
+            sa.select(*columns, state_at(now).label("state"), *at_that_time)
+            .select_from(FINDINGS.join(OCCURRENCES, OCCURRENCE.finding_id == FINDING.finding_id))
+            .where(OCCURRENCE.run_id == run.run_id, FINDING.table_name == run.dataset_name)
+            .where(FINDING.warehouse == run.warehouse, FINDING.schema_name == run.schema_name)
+            .order_by(
+                sa.case((OCCURRENCE.severity == "high", 2), (OCCURRENCE.severity == "medium", 1), else_=0).desc(),
+                FINDING.column_name,
+                FINDING.metric_name,
+            )
+        )
+    )
+
+
+def find(session: Session, finding_id: str, now: datetime) -> Any | None:
+    wanted = sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
+    joined = wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
+    return session.execute(joined.where(FINDING.finding_id == finding_id)).one_or_none()
+
+
+def states_of(session: Session, finding_ids: Sequence[str], now: datetime) -> dict[str, str]:
+    """finding_id -> its state; those that do not exist are left out."""
+    wanted = sa.select(FINDING.finding_id, state_at(now)).where(FINDING.finding_id.in_(finding_ids))
+    return {finding_id: state for finding_id, state in session.execute(wanted)}
+
+
+def occurrences(session: Session, finding_id: str, most: int = 100) -> list[FindingOccurrence]:
+    """Newest first."""
+    found = FindingOccurrence
+    wanted = sa.select(found).where(found.finding_id == finding_id).order_by(found.at.desc(), found.run_id.desc())
+    return list(session.scalars(wanted.limit(most)))
+
+
+def history(session: Session, finding_id: str, most: int = 500) -> list[TriageEntry]:
+    """What was done with it, newest first."""
+    wanted = sa.select(TriageEntry).where(TriageEntry.finding_id == finding_id).order_by(TriageEntry.id.desc())
+    return list(session.scalars(wanted.limit(most)))
