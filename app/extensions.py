@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Flask, Response, has_request_context, request
 from flask_cors import CORS
 from flask_smorest import Api
@@ -67,19 +68,34 @@ class Storage(SQLAlchemy):
     """Flask-SQLAlchemy over the engine's own tables, connected as the engine connects."""
 
     def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
-        return make_engine(options["url"], pool_size=THREADS)
+        engine = make_engine(options["url"], pool_size=THREADS)
+        if engine.dialect.name == "postgresql":
+            sa.event.listen(engine, "engine_connect", _without_transactions)
+            sa.event.listen(engine, "checkin", _with_transactions)
+        return engine
 
     def _teardown_session(self, exc: BaseException | None) -> None:
         try:
             self.session.remove()
-        except DBAPIError:
+        except (DBAPIError, self.engine.dialect.loaded_dbapi.Error):
             # The database went away after the answer was made, which has gone out; its connection goes with it.
             self.session.registry.clear()
 
     @lru_cache(maxsize=8)  # noqa: B019 - there is one of these
     def asking(self, engine: Engine) -> Engine:
-        """The same connections, without transactions."""
-        return engine.execution_options(isolation_level="AUTOCOMMIT")
+        """The same connections, without transactions on PostgreSQL."""
+        return engine.execution_options(profilemesh_asks=True)
+
+
+def _without_transactions(connection: Connection) -> None:
+    """The driver's own switch: SQLAlchemy's isolation level costs a round trip there and another one back."""
+    if connection.get_execution_options().get("profilemesh_asks"):
+        connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+
+
+def _with_transactions(connection: Any, record: object) -> None:
+    if connection is not None and not connection.closed and connection.autocommit:
+        connection.autocommit = False
 
 
 # As many threads answer in one process, and each has a connection of its own.

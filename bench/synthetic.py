@@ -209,7 +209,7 @@ def load(storage: Storage, runs: int, end: date, out: Console, *, reset: bool = 
         for start in range(done, runs, RUNS_PER_TRANSACTION):
             chunk = [MadeUp(n, latest) for n in range(start, min(start + RUNS_PER_TRANSACTION, runs))]
             with storage.begin() as session:
-                _store(session, chunk)
+                store(session, chunk)
             progress.advance(task, len(chunk))
     _remember(storage)
     seconds = (datetime.now(UTC) - began).total_seconds()
@@ -240,7 +240,8 @@ def _clear(storage: Storage) -> None:
         session.execute(sa.delete(Run).where(Run.environment == ENVIRONMENT))
 
 
-def _store(session: Session, chunk: Sequence[MadeUp]) -> None:
+def store(session: Session, chunk: Sequence[MadeUp]) -> None:
+    """The runs with their metrics and events, in the transaction at hand."""
     timed = [(each, _time(each.at, session)) for each in chunk]
     _write(session, Run, _RUN_COLUMNS, [each.run(when) for each, when in timed])
     fresh = [pair for pair in timed if pair[0].age < SHARE_WITH_METRICS and not pair[0].failed]

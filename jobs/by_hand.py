@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from jobs.deliver_alerts import deliver_alerts
 from jobs.tick import HAND, Project, tick
 from profilemesh.runner import utc_now
 
@@ -55,3 +56,4 @@ class ByHand:
                 del self.running[only]
             if planned is not None:
                 planned(None)
+        deliver_alerts(self.project, self.stopping)

@@ -2,21 +2,25 @@
 
 In time order: whoever wins the lease catches up with a tick that was missed, or cut short, while nobody held it; then
 ticks are due at the same moments in every process, and the others let them pass. A tick goes on as long as it takes:
-those due meanwhile are one. If the lease is lost, the tick in hand is stopped, for another process will tick.
+those due meanwhile are one. If the lease is lost, the tick in hand is stopped, for another process will tick. After a
+tick, and every `DELIVER_SECONDS`, what waits of alerts is sent.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.deliver_alerts import deliver_alerts
 from jobs.lease import TERM, KeptLease
 from jobs.tick import SCHEDULE, Project, tick
 from profilemesh.errors import StorageError
@@ -31,6 +35,9 @@ MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
 STOP_SECONDS = 12.0
 """How long a stop waits for the tick in hand to give back what it holds."""
 
+DELIVER_SECONDS = 30
+"""How often alerts that failed, or waited for the end of quiet hours, are looked at."""
+
 
 def trigger_of(app: Flask) -> BaseTrigger:
     """When ticks are due, by the settings."""
@@ -44,11 +51,14 @@ class Scheduler:
     def __init__(self, project: Project, trigger: BaseTrigger, term: timedelta = TERM) -> None:
         self.project, self.trigger = project, trigger
         self.in_hand, self.interrupt, self.is_stopped = threading.Lock(), threading.Event(), False
+        self.stopping = threading.Event()
         self.lease = KeptLease(LEASE, project.storage_url, on_won=self._won, on_lost=self._lost, term=term)
         # Late is better than never, and several that were missed are one.
         late = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self.clock = BackgroundScheduler(timezone=UTC, job_defaults=late)
-        self.clock.add_job(self.tick, trigger, id="tick", name="tick")
+        by_seconds = IntervalTrigger(seconds=DELIVER_SECONDS, timezone=UTC)
+        for job, when in ((self.tick, trigger), (self.deliver, by_seconds)):
+            self.clock.add_job(job, when, id=job.__name__, name=job.__name__)
 
     def start(self) -> None:
         self.clock.start()
@@ -59,6 +69,7 @@ class Scheduler:
             return
         self.is_stopped = True
         self.interrupt.set()
+        self.stopping.set()
         self.clock.shutdown(wait=False)
         if self.in_hand.acquire(timeout=STOP_SECONDS):
             self.in_hand.release()
@@ -75,8 +86,19 @@ class Scheduler:
             self.interrupt = threading.Event()
             if self.lease.is_held and not self.is_stopped:
                 tick(self.project, asked_by=SCHEDULE, stop=self.interrupt)
+                self._deliver_soon()
         finally:
             self.in_hand.release()
+
+    def deliver(self) -> None:
+        """Send what waits if this process holds the lease, beside whatever tick is in hand."""
+        if self.lease.is_held and not self.is_stopped:
+            deliver_alerts(self.project, self.stopping)
+
+    def _deliver_soon(self) -> None:
+        # Beside the tick, which is over: a server that is slow to take a message holds no tick up.
+        with suppress(JobLookupError):
+            self.clock.modify_job("deliver", next_run_time=utc_now())
 
     def _won(self) -> None:
         if self.is_stopped:

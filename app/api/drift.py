@@ -39,22 +39,35 @@ class DriftList(MethodView):
         return send([alert_json(row, found.types) for row in part.rows], part_headers(part, wanted))
 
 
+TOLD = (
+    "event_id",
+    "run_id",
+    "table_name",
+    "schema_name",
+    "column_name",
+    "metric_name",
+    "baseline_value",
+    "current_value",
+    "change_percent",
+    "severity",
+    "timestamp",
+    "warehouse",
+    "warehouse_type",
+)
+
+
 def alert_json(row: Any, types: Mapping[str, str]) -> dict[str, Any]:
     """A row of a list of drift as DriftAlertSchema has it."""
-    is_schema = row.event_type == "SchemaChangeDetected"
-    told = {
-        "event_id": row.event_id,
-        "run_id": row.run_id or "",
-        "table_name": row.table_name or UNKNOWN,
-        "schema_name": row.schema_name or None,
-        "column_name": row.column_name,
-        "metric_name": "schema" if is_schema else row.metric_name or UNKNOWN,
-        "baseline_value": None if is_schema else row.baseline_value,
-        "current_value": None if is_schema else row.current_value,
-        "severity": row.severity,
-        "timestamp": row.timestamp,
-        "warehouse": row.warehouse,
-        "warehouse_type": types.get(row.warehouse, UNKNOWN),
-    }
-    # A page of an existing frontend crashes on null, and knows what to do when it is not there.
-    return told if row.change_percent is None or is_schema else told | {"change_percent": row.change_percent}
+    told = dict(zip(TOLD, alert_values(row, types), strict=True))
+    if told["change_percent"] is None:
+        # A page of an existing frontend crashes on null, and knows what to do when it is not there.
+        del told["change_percent"]
+    return told
+
+
+def alert_values(row: Any, types: Mapping[str, str]) -> tuple[Any, ...]:
+    event_id, type_, run, warehouse, schema, table, column, metric, base, now, change, severity, at = row[:13]
+    if type_ == "SchemaChangeDetected":
+        metric, base, now, change = "schema", None, None, None
+    names = (event_id, run or "", table or UNKNOWN, schema or None, column, metric or UNKNOWN)
+    return (*names, base, now, change, severity, at, warehouse, types.get(warehouse, UNKNOWN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.described import DOWN, problem
-from app.api.drift import alert_json
+from app.api.drift import alert_json, alert_values
 from app.api.runs import refuse_unknown_status, run_json
 from app.exports import FORMATS, Export
 from app.extensions import db
@@ -106,7 +107,7 @@ class RunExport(MethodView):
         refuse_unknown_status(wanted["status"])
         found = runs.Runs(db.session(), wanted, this_minute())
         statement = found.listed.order_by(*runs.ORDER.clauses)
-        return Export("runs", "runs", RUN_COLUMNS, run_json).send(statement, wanted["format"])
+        return Export("runs", "runs", RUN_COLUMNS, run_json, tuple).send(statement, wanted["format"])
 
 
 @blueprint.route("/drift")
@@ -121,5 +122,7 @@ class DriftExport(MethodView):
         """
         found = drift.Drift(db.session(), wanted, this_minute())
         statement = found.listed.order_by(*drift.ORDER.clauses)
-        export = Export("drift", "drift_alerts", DRIFT_COLUMNS, lambda row: alert_json(row, found.types))
+        types = found.types
+        tell, values = partial(alert_json, types=types), partial(alert_values, types=types)
+        export = Export("drift", "drift_alerts", DRIFT_COLUMNS, tell, values)
         return export.send(statement, wanted["format"])

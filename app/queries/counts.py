@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.queries.columns import DRIFT_COUNT, EVENT, RUN, RUN_COUNT
 from profilemesh.storage.triggers import SEVERITY
@@ -49,8 +50,7 @@ def _cut(span: str | None, since: datetime, until: datetime | None, wider: list[
     if not wider:
         return [Piece(span, since, until)]
     (name, length), *rest = wider
-    first = _floor(since, length)
-    first = first if first == since else first + length
+    first = _ceil(since, length)
     last = None if until is None else _floor(until, length)
     if last is not None and first >= last:
         return [Piece(span, since, until)]
@@ -58,9 +58,31 @@ def _cut(span: str | None, since: datetime, until: datetime | None, wider: list[
     return [Piece(span, since, first), *inner, *([] if last is None else [Piece(span, last, until)])]
 
 
+def _ceil(time: datetime, length: timedelta) -> datetime:
+    floor = _floor(time, length)
+    return floor if floor == time else floor + length
+
+
 def _floor(time: datetime, length: timedelta) -> datetime:
     hour = time.replace(minute=0, second=0, microsecond=0)
     return hour if length == HOUR else hour.replace(hour=0)
+
+
+def passed(
+    session: Session, counts: Any, rows: Any, chosen: Condition, since: datetime, most: int
+) -> tuple[datetime | None, int]:
+    """How far a list, newest first, is gone through in whole days and then hours without passing more than `most` rows:
+    the beginning of the last of them (None if there is none), and how many rows lie from there on."""
+    until, gone = None, 0
+    for span, length in (("day", DAY), ("hour", HOUR)):
+        slots = sa.select(counts.at, sa.func.sum(rows)).where(counts.span == span, counts.at >= _ceil(since, length))
+        slots = slots.where(*chosen(counts), *([] if until is None else [counts.at < until]))
+        for at, count in session.execute(slots.group_by(counts.at).order_by(counts.at.desc())):
+            if gone + count > most:
+                since = at
+                break
+            until, gone = at, gone + int(count)
+    return until, gone
 
 
 def runs_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:

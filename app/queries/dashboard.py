@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from app.queries import drift, runs
 from app.queries.columns import RUN
-from app.queries.counts import drift_between, periods, runs_between
+from app.queries.counts import Piece, drift_between, periods, runs_between
 from app.queries.drift import Drift
+from app.queries.lists import worded_once
 from app.queries.overview import tables_with_runs
 from app.queries.runs import Runs
 
@@ -58,18 +59,15 @@ def figures(session: Session, wanted: Mapping[str, Any], now: datetime) -> Figur
     since = now - timedelta(days=wanted["days"])
     before = since - timedelta(days=wanted["days"])
     chosen = _chosen(session, wanted, now)
-    parts = periods(since, None, before)
     found = Figures(types=chosen.drift.types)
-    _add_runs(session, runs_between(parts, chosen.runs.counted), found)
-    _add_drift(session, drift_between(parts, chosen.drift.counted), found)
-    of_runs = chosen.runs.counted(RUN)
-    of_now, of_before = tables_with_runs(since, None, *of_runs), tables_with_runs(before, since, *of_runs)
-    found.now.tables, found.before.tables = session.execute(sa.select(of_now, of_before)).one()
+    question = Question(since, before, chosen.runs.asked, chosen.drift.asked)
+    _add_runs(session, _runs(question), found)
+    _add_drift(session, _drift(question), found)
+    found.now.tables, found.before.tables = session.execute(_tables(question)).one()
     days = [since.date() + timedelta(days=n) for n in range((now.date() - since.date()).days + 1)]
     found.runs_by_day = _daily(found.runs_by_day, days)
     found.drift_by_day = _daily(found.drift_by_day, days)
-    found.recent_runs = session.execute(chosen.runs.listed.order_by(*runs.ORDER.clauses).limit(RECENT)).all()
-    found.recent_drift = session.execute(chosen.drift.listed.order_by(*drift.ORDER.clauses).limit(RECENT)).all()
+    found.recent_runs, found.recent_drift = chosen.runs.newest(RECENT), chosen.drift.newest(RECENT)
     return found
 
 
@@ -87,11 +85,42 @@ def _chosen(session: Session, wanted: Mapping[str, Any], now: datetime) -> Chose
     return Chosen(Runs(session, all_of, now), Drift(session, all_of, now))
 
 
-def _add_runs(session: Session, counted: sa.Subquery, found: Figures) -> None:
-    c = counted.c
+@dataclass(frozen=True)
+class Question:
+    """Of [since, now) and [before, since)."""
+
+    since: datetime
+    before: datetime
+    runs: runs.Asked
+    drift: drift.Asked
+
+    @property
+    def parts(self) -> list[Piece]:
+        return periods(self.since, None, self.before)
+
+
+@worded_once
+def _runs(asked: Question) -> sa.Select[*tuple[Any, ...]]:
+    c = runs_between(asked.parts, asked.runs.counted).c
     key = (c.period, c.at, c.status, c.warehouse_type)
-    sums = (sa.func.sum(c.runs), sa.func.sum(c.rows_sum), sa.func.sum(c.rows_counted))
-    for period, at, status, type_, runs_, rows, known in session.execute(sa.select(*key, *sums).group_by(*key)):
+    return sa.select(*key, sa.func.sum(c.runs), sa.func.sum(c.rows_sum), sa.func.sum(c.rows_counted)).group_by(*key)
+
+
+@worded_once
+def _drift(asked: Question) -> sa.Select[*tuple[Any, ...]]:
+    c = drift_between(asked.parts, asked.drift.counted).c
+    return sa.select(c.period, c.at, sa.func.sum(c.events)).group_by(c.period, c.at)
+
+
+@worded_once
+def _tables(asked: Question) -> sa.Select[*tuple[Any, ...]]:
+    chosen = asked.runs.counted(RUN)
+    now, before = (asked.since, None), (asked.before, asked.since)
+    return sa.select(*(tables_with_runs(*period, *chosen) for period in (now, before)))
+
+
+def _add_runs(session: Session, counted: sa.Select[*tuple[Any, ...]], found: Figures) -> None:
+    for period, at, status, type_, runs_, rows, known in session.execute(counted):
         totals, count = found.now if period else found.before, int(runs_)
         totals.runs += count
         totals.rows += rows
@@ -103,10 +132,8 @@ def _add_runs(session: Session, counted: sa.Subquery, found: Figures) -> None:
             found.runs_by_day[at.date()] = found.runs_by_day.get(at.date(), 0) + count
 
 
-def _add_drift(session: Session, counted: sa.Subquery, found: Figures) -> None:
-    c = counted.c
-    rows = session.execute(sa.select(c.period, c.at, sa.func.sum(c.events)).group_by(c.period, c.at))
-    for period, at, events in rows:
+def _add_drift(session: Session, counted: sa.Select[*tuple[Any, ...]], found: Figures) -> None:
+    for period, at, events in session.execute(counted):
         totals = found.now if period else found.before
         totals.drift += int(events)
         if period:

@@ -91,9 +91,12 @@ class Findings:
     def total(self) -> sa.Select[*tuple[Any, ...]]:
         return sa.select(sa.func.count()).select_from(FINDINGS).where(*self._conditions())
 
+    def count(self) -> int:
+        return self.session.scalar(self.total) or 0
+
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out, the last seen first."""
-        return part_of(self.session, self.listed, self.total, ORDER, self.wanted, self.since)
+        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since)
 
     def by_table(self, limit: int, offset: int = 0) -> list[Any]:
         """For people: the tables with the worst of what is still open first, the findings of each together.

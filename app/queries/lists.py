@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+
+worded_once = lru_cache(maxsize=512)
+"""For functions that put a question into SQL: to ask again within the minute, it need not be worded anew, which takes
+longer than many an answer."""
+
+FAR = 1000
+"""The offset from which it is worth asking how to get there."""
 
 
 @dataclass(frozen=True)
@@ -92,30 +100,48 @@ class Part:
 def part_of(
     session: Session,
     statement: sa.Select[*tuple[Any, ...]],
-    total: sa.Select[*tuple[Any, ...]],
+    count: Callable[[], int],
     order: Order,
     wanted: Mapping[str, Any],
     since: datetime,
+    passed: Callable[[int], tuple[datetime | None, int]] | None = None,
 ) -> Part:
-    """What `limit`, `offset` and `cursor` of `wanted` ask for. The statement has no order yet."""
+    """What `limit`, `offset` and `cursor` of `wanted` ask for. The statement has no order yet; `count` tells how many
+    rows it has; `passed` a time so that at most so many come from it on, and how many those are, where that is known
+    without going through them."""
     limit, offset, cursor = wanted["limit"], wanted["offset"], wanted["cursor"]
+    offset, total, until = 0 if cursor else offset, None, None
+    if offset:
+        # Far behind the end there is nothing to skip through.
+        total = count()
+        if offset >= total:
+            return Part([], total, None)
+    if passed and offset >= FAR:
+        until, gone = passed(offset)
+        offset -= gone
+    rows = session.execute(_cut(statement, order, limit, offset, cursor, until)).all()
+    if total is None:
+        total = count() if cursor or len(rows) > limit else len(rows)
+    if len(rows) <= limit:
+        return Part(rows, total, None)
+    last = Cursor(since, tuple(rows[limit - 1][-len(order.columns) :]))
+    return Part(rows[:limit], total, last.to_text(order.shape))
+
+
+@worded_once
+def _cut(
+    statement: sa.Select[*tuple[Any, ...]],
+    order: Order,
+    limit: int,
+    offset: int,
+    cursor: Cursor | None,
+    until: datetime | None,
+) -> sa.Select[*tuple[Any, ...]]:
     keyed = statement.add_columns(*(c.label(f"key_{i}") for i, c in enumerate(order.columns)))
     cut = keyed.order_by(*order.clauses).limit(limit + 1)
-    if cursor:
-        cut, offset = cut.where(order.after(cursor.key)), 0
-    elif offset:
-        # Far behind the end there is nothing to skip through.
-        count = session.scalar(total) or 0
-        if offset >= count:
-            return Part([], count, None)
-        cut = cut.offset(offset)
-    rows = session.execute(cut).all()
-    is_all = not cursor and not offset and len(rows) <= limit
-    count = len(rows) if is_all else session.scalar(total) or 0
-    if len(rows) <= limit:
-        return Part(rows, count, None)
-    last = Cursor(since, tuple(rows[limit - 1][-len(order.columns) :]))
-    return Part(rows[:limit], count, last.to_text(order.shape))
+    if until is not None:
+        cut = cut.where(order.columns[0] < until)
+    return cut.where(order.after(cursor.key)) if cursor else cut.offset(offset) if offset else cut
 
 
 def since_of(wanted: Mapping[str, Any], now: datetime) -> datetime:

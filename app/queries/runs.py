@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.queries import warehouses
 from app.queries.columns import RUN, RUN_COUNT, RUNS, STATE
-from app.queries.counts import pieces, runs_between
-from app.queries.lists import Order, Part, Shape, part_of, since_of
+from app.queries.counts import passed, pieces, runs_between
+from app.queries.lists import Order, Part, Shape, part_of, since_of, worded_once
 
 KNOWN_STATUSES = ("success", "completed", "failed", "drift_detected", "running", "partial")
 GOOD_STATUSES = ("success", "completed", "drift_detected", "partial")
@@ -47,46 +48,86 @@ class Runs:
         self.session, self.wanted = session, wanted
         self.since = since_of(wanted, now)
         self.warehouses = warehouses.with_runs_of(session, wanted["warehouse"])
+        chosen = frozenset((name, wanted[name]) for name in FILTERS if wanted.get(name))
+        self.asked = Asked(chosen, self.since, self.warehouses)
 
     @property
     def listed(self) -> sa.Select[*tuple[Any, ...]]:
-        return sa.select(*LISTED).where(*self._conditions())
+        return _listed(self.asked)
 
     @property
     def told(self) -> sa.Select[*tuple[Any, ...]]:
         """For people: with what is needed to tell how each run went."""
         return self.listed.add_columns(RUN.error, RUN.scope_detail).order_by(*NEWEST_FIRST)
 
-    @property
-    def total(self) -> sa.Select[*tuple[Any, ...]]:
-        """How many there are: from the counts, unless a table or a schema is asked for."""
-        if any(self.wanted.get(name) for name in ("schema", "table", "q")):
-            return sa.select(sa.func.count()).select_from(RUNS).where(*self._conditions())
-        counted = runs_between(pieces(self.since), self.counted)
-        return sa.select(sa.cast(sa.func.coalesce(sa.func.sum(counted.c.runs), 0), sa.BigInteger))
-
     def count(self) -> int:
-        return self.session.scalar(self.total) or 0
+        """From the counts, unless a table or a schema is asked for."""
+        return self.session.scalar(_total(self.asked)) or 0
+
+    def newest(self, most: int) -> Sequence[Any]:
+        return self.session.execute(_newest(self.asked, most)).all()
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.total, ORDER, self.wanted, self.since)
+        return part_of(self.session, self.listed, self.count, ORDER, self.wanted, self.since, self._passed)
 
-    def _conditions(self) -> list[sa.ColumnElement[bool]]:
+    def _passed(self, most: int) -> tuple[datetime | None, int]:
+        asked = self.asked
+        if not asked.is_counted:
+            return None, 0
+        return passed(self.session, RUN_COUNT, RUN_COUNT.runs, asked.counted, self.since, most)
+
+
+FILTERS = ("warehouse", "schema", "table", "q", "status", "environment")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which runs: the filters that are set, and the names of the warehouses that are meant."""
+
+    chosen: frozenset[tuple[str, Any]]
+    since: datetime
+    warehouses: frozenset[str] | None
+
+    @property
+    def is_counted(self) -> bool:
+        return not any(name in ("schema", "table", "q") for name, _ in self.chosen)
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        wanted = dict(self.chosen)
         found = [RUN.profiled_at >= self.since, *self.counted(RUN)]
-        for column, key in ((RUN.schema_name, "schema"), (RUN.dataset_name, "table")):
-            if self.wanted[key]:
-                found.append(column == self.wanted[key])
-        if self.wanted.get("q"):
-            found.append(RUN.dataset_name.icontains(self.wanted["q"], autoescape=True))
+        found += [
+            column == wanted[key]
+            for column, key in ((RUN.schema_name, "schema"), (RUN.dataset_name, "table"))
+            if key in wanted
+        ]
+        if "q" in wanted:
+            found.append(RUN.dataset_name.icontains(wanted["q"], autoescape=True))
         return found
 
     def counted(self, columns: Any) -> list[sa.ColumnElement[bool]]:
-        found = in_warehouses(columns, self.wanted["warehouse"], self.warehouses)
-        for column, key in ((columns.status, "status"), (columns.environment, "environment")):
-            if self.wanted[key]:
-                found.append(column == self.wanted[key])
-        return found
+        """What the counts know as well."""
+        wanted = dict(self.chosen)
+        found = in_warehouses(columns, wanted.get("warehouse"), self.warehouses)
+        return found + [getattr(columns, key) == wanted[key] for key in ("status", "environment") if key in wanted]
+
+
+@worded_once
+def _listed(asked: Asked) -> sa.Select[*tuple[Any, ...]]:
+    return sa.select(*LISTED).where(*asked.conditions())
+
+
+@worded_once
+def _newest(asked: Asked, most: int) -> sa.Select[*tuple[Any, ...]]:
+    return _listed(asked).order_by(*ORDER.clauses).limit(most)
+
+
+@worded_once
+def _total(asked: Asked) -> sa.Select[*tuple[Any, ...]]:
+    if not asked.is_counted:
+        return sa.select(sa.func.count()).select_from(RUNS).where(*asked.conditions())
+    counted = runs_between(pieces(asked.since), asked.counted)
+    return sa.select(sa.cast(sa.func.coalesce(sa.func.sum(counted.c.runs), 0), sa.BigInteger))
 
 
 def in_warehouses(columns: Any, wanted: str | None, names: Collection[str] | None) -> list[sa.ColumnElement[bool]]:

@@ -95,7 +95,7 @@ class Tables:
                 state.table_name,
                 state.warehouse_type,
                 ROWS.label("row_count"),
-                LAST.c.column_count,
+                sa.func.coalesce(LAST.c.column_count, _of_last_good(RUN.column_count)).label("column_count"),
                 PROFILED.label("last_profiled_at"),
                 state.last_verified_at,
                 LAST.c.status.label("last_status"),
@@ -149,7 +149,7 @@ class Tables:
 
     def part(self) -> Part:
         """What its `limit`, `offset` and `cursor` cut out."""
-        return part_of(self.session, self.listed, self.total, self.order, self.wanted, self.now)
+        return part_of(self.session, self.listed, self.count, self.order, self.wanted, self.now)
 
     def _conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.queries.lists import worded_once
 from profilemesh.storage.models import RunCount, TableState
 
 UNKNOWN = "unknown"
@@ -12,6 +15,11 @@ UNKNOWN = "unknown"
 
 def types(session: Session) -> dict[str, str]:
     """The type of every warehouse with a table; from one to the next by index, for tables are many."""
+    return {name: type_ or UNKNOWN for name, type_ in session.execute(_types())}
+
+
+@worded_once
+def _types() -> sa.Select[*tuple[Any, ...]]:
     state = TableState
     known = sa.select(sa.func.min(state.warehouse).label("name")).cte("known", recursive=True)
     following = sa.select(sa.func.min(state.warehouse)).where(state.warehouse > known.c.name).scalar_subquery()
@@ -23,8 +31,7 @@ def types(session: Session) -> dict[str, str]:
         .limit(1)
         .scalar_subquery()
     )
-    rows = session.execute(sa.select(known.c.name, type_).where(known.c.name.is_not(None)))
-    return {name: type_ or UNKNOWN for name, type_ in rows}
+    return sa.select(known.c.name, type_).where(known.c.name.is_not(None))
 
 
 def meant(session: Session, wanted: str | None) -> set[str] | None:
@@ -34,9 +41,9 @@ def meant(session: Session, wanted: str | None) -> set[str] | None:
     return {wanted, *(name for name, type_ in types(session).items() if type_ == wanted)}
 
 
-def with_runs_of(session: Session, wanted: str | None) -> set[str] | None:
+def with_runs_of(session: Session, wanted: str | None) -> frozenset[str] | None:
     """The same by what the runs themselves say: a warehouse may once have been of another type."""
     if not wanted:
         return None
     counts = sa.select(RunCount.warehouse).where(RunCount.span == "day", RunCount.warehouse_type == wanted)
-    return {wanted, *session.scalars(counts.distinct())}
+    return frozenset({wanted, *session.scalars(counts.distinct())})

@@ -122,9 +122,9 @@ def _try(channel: NotifyBase, message: Message, outcome: list[str]) -> None:
 
 def _prepared(channel: NotifyBase, message: Message) -> dict[str, Any]:
     """Title and body in the channel's own format and size, and the key where the channel has a place for it."""
-    wanted = channel.resolve_format(None)
-    style = _STYLES[wanted]
     is_webhook = channel.schema in WITH_HEADERS
+    wanted = channel.resolve_format(None) if is_webhook else _richest(channel)
+    style = _STYLES[wanted]
     if is_webhook:
         _mark(channel, message)
     title = message.title(style, channel.title_maxlen)
@@ -135,6 +135,12 @@ def _prepared(channel: NotifyBase, message: Message) -> dict[str, Any]:
         "notify_type": _TYPES.get(message.gravity, NotifyType.INFO),
         "body_format": wanted,
     }
+
+
+def _richest(channel: NotifyBase) -> NotifyFormat:
+    """Unless the address says which: where plain text is shown as Markdown all the same, names would not be escaped."""
+    given = (NotifyFormat.HTML, NotifyFormat.MARKDOWN)
+    return next((each for each in given if channel.resolve_format(each) is each), channel.resolve_format(None))
 
 
 def _mark(channel: Any, message: Message) -> None:

@@ -60,7 +60,7 @@ def _lost(digest: AlertDigest) -> dict[str, Any]:
 
 def _note(lost: Mapping[str, Any], dashboard: str | None) -> str:
     since, until = (f"{datetime.fromisoformat(lost[end]):%Y-%m-%d %H:%M}" for end in ("since", "until"))
-    where = f"{dashboard}/findings has them" if dashboard else "the dashboard has them"
+    where = f"{dashboard}/drift has them" if dashboard else "the dashboard has them"
     messages = f"{lost['messages']:,} message{'s' if lost['messages'] != 1 else ''}"
     findings = f"{lost['findings']:,} finding{'s' if lost['findings'] != 1 else ''}"
     return f"{messages} about {findings}, of {since} to {until} UTC, could not be delivered and were given up; {where}"

@@ -149,14 +149,15 @@ def _strong(word: str, style: Style) -> str:
 
 def _link(words: str, to: str, style: Style) -> str:
     if style is Style.HTML:
-        return f'<a href="{html.escape(to)}">{words}</a>'
+        # Mail has a plain part too, made of this: without the tag.
+        return f'<a href="{html.escape(to)}">{html.escape(to)}</a>'
     return f"[{words}]({to})" if style is Style.MARKDOWN else to
 
 
 def _rest(count: int, dashboard: str | None, style: Style) -> str:
     if count <= 0:
         return ""
-    where = f": {_link('all of them', f'{dashboard}/findings', style)}" if dashboard else " on the dashboard"
+    where = f": {_link('all of them', f'{dashboard}/drift', style)}" if dashboard else " on the dashboard"
     return f"… and {count:,} more{where}"
 
 

@@ -56,5 +56,5 @@ def entry_of(finding: StoredFinding, change: str, config: AlertsConfig) -> Entry
         finding.metric_name,
         finding.sentence,
         finding.owner,
-        f"{config.dashboard_url}/findings/{finding.finding_id}" if config.dashboard_url else None,
+        f"{config.dashboard_url}/drift/{finding.finding_id}" if config.dashboard_url else None,
     )

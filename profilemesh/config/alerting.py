@@ -37,7 +37,7 @@ class RouteName(Word):
 class ChannelUrl(Secret):
     """An address in the way of apprise. The refusal shows nothing of it."""
 
-    allowed = "the address of a channel, such as mailtos://user:${PASSWORD}@mail.example.com?to=team@example.com"
+    allowed = "the address of a channel, such as mailtos://user:PASSWORD@mail.example.com?to=team@example.com"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         # Some hundred kinds of channels are loaded with it, which only those who alert should wait for.

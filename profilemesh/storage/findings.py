@@ -109,6 +109,12 @@ def record(session: Session, seen: Seen, found: Sequence[Finding]) -> Recorded:
     return Recorded(tuple(told), has_drift)
 
 
+def is_any_unresolved(session: Session, table: TableRef) -> bool:
+    """Whether a run of the table has anything to join or to quieten. Most have not."""
+    any_of_it = sa.select(sa.literal(1)).where(of_table(table), StoredFinding.state != State.RESOLVED).limit(1)
+    return session.scalar(any_of_it) is not None
+
+
 def unresolved(session: Session, table: TableRef) -> dict[str, StoredFinding]:
     """A table's findings that are not resolved, by fingerprint, locked until the end of the transaction."""
     found = session.scalars(

@@ -99,10 +99,7 @@ def postgres() -> Iterator[str]:
                 source.format(sign=sign, rows=f"{image.lower()}_rows") for image, sign in images.items()
             )
             body = _postgres_count(counts, key, sums, changes)
-            if operation == "INSERT":
-                body += _postgres_register() if table == "profilemesh_runs" else _postgres_mark()
-            if operation == "DELETE" and table == "profilemesh_runs":
-                body += _POSTGRES_FORGET
+            body += "".join(_POSTGRES_ASIDE.get((table, image), "") for image in images)
             declared = "DECLARE added bigint;"
             yield _postgres_function(name, f"{declared} BEGIN {body} {_FOLD_SOMETIMES} RETURN NULL; END")
             referencing = " ".join(f"{image} TABLE AS {image.lower()}_rows" for image in images)
@@ -163,16 +160,15 @@ _FOLD_SOMETIMES = (
 )
 
 
-def _postgres_register() -> str:
-    # Only what is new: a conflict would lock the state of a table that is being planned.
-    return (
-        f" INSERT INTO profilemesh_table_state AS t (warehouse, schema_name, table_name, warehouse_type) "
-        f"SELECT DISTINCT ON ({TABLE_OF_RUN}) {TABLE_OF_RUN}, warehouse_type FROM new_rows n WHERE NOT EXISTS "
-        "(SELECT 1 FROM profilemesh_table_state s WHERE s.warehouse = n.warehouse AND s.schema_name = n.schema_name "
-        "AND s.table_name = n.dataset_name AND s.warehouse_type = n.warehouse_type) "
-        f"ORDER BY {TABLE_OF_RUN}, profiled_at DESC "
-        "ON CONFLICT (warehouse, schema_name, table_name) DO UPDATE SET warehouse_type = excluded.warehouse_type;"
-    )
+# Only what is new: a conflict would lock the state of a table that is being planned.
+_POSTGRES_REGISTER = (
+    f" INSERT INTO profilemesh_table_state AS t (warehouse, schema_name, table_name, warehouse_type) "
+    f"SELECT DISTINCT ON ({TABLE_OF_RUN}) {TABLE_OF_RUN}, warehouse_type FROM new_rows n WHERE NOT EXISTS "
+    "(SELECT 1 FROM profilemesh_table_state s WHERE s.warehouse = n.warehouse AND s.schema_name = n.schema_name "
+    "AND s.table_name = n.dataset_name AND s.warehouse_type = n.warehouse_type) "
+    f"ORDER BY {TABLE_OF_RUN}, profiled_at DESC "
+    "ON CONFLICT (warehouse, schema_name, table_name) DO UPDATE SET warehouse_type = excluded.warehouse_type;"
+)
 
 
 # What nothing is remembered of, once its last run is gone.
@@ -192,12 +188,11 @@ _SQLITE_FORGET = (
 )
 
 
-def _postgres_mark() -> str:
-    return (
-        " UPDATE profilemesh_runs r SET has_drift = true FROM new_rows n WHERE n."
-        + IS_DRIFT
-        + " AND r.run_id = n.run_id AND r.dataset_name = n.table_name AND NOT r.has_drift;"
-    )
+_POSTGRES_MARK = (
+    " UPDATE profilemesh_runs r SET has_drift = true FROM new_rows n WHERE n."
+    + IS_DRIFT
+    + " AND r.run_id = n.run_id AND r.dataset_name = n.table_name AND NOT r.has_drift;"
+)
 
 
 _UNPLACED = "NEW.warehouse = 'unknown' AND NEW.schema_name = '' AND NEW.run_id IS NOT NULL"
@@ -215,10 +210,7 @@ def sqlite() -> Iterator[str]:
         table = _source_table(counts)
         for operation, images in OPERATIONS.items():
             body = "".join(_sqlite_count(counts, key, sums, source, image, sign) for image, sign in images.items())
-            if operation == "INSERT":
-                body += _SQLITE_REGISTER if table == "profilemesh_runs" else _SQLITE_MARK
-            if operation == "DELETE" and table == "profilemesh_runs":
-                body += _SQLITE_FORGET
+            body += "".join(_SQLITE_ASIDE.get((table, image), "") for image in images)
             name = f"{counts.removeprefix('profilemesh_')}_{operation.lower()}"
             yield from _sqlite_trigger(name, f"AFTER {operation} ON {table}", body)
     for written, time, same in (
@@ -292,3 +284,15 @@ _SQLITE_MARK = (
     + IS_DRIFT
     + " AND run_id = NEW.run_id AND dataset_name = NEW.table_name AND NOT has_drift;"
 )
+
+# What else follows from a new row, and from one that is gone; an update is both.
+_POSTGRES_ASIDE = {
+    ("profilemesh_runs", "NEW"): _POSTGRES_REGISTER,
+    ("profilemesh_runs", "OLD"): _POSTGRES_FORGET,
+    ("profilemesh_events", "NEW"): _POSTGRES_MARK,
+}
+_SQLITE_ASIDE = {
+    ("profilemesh_runs", "NEW"): _SQLITE_REGISTER,
+    ("profilemesh_runs", "OLD"): _SQLITE_FORGET,
+    ("profilemesh_events", "NEW"): _SQLITE_MARK,
+}

@@ -132,7 +132,8 @@ def test_who_waits_in_a_statement_hears_of_the_outage_at_once(
         wait_for(lambda: len(answers) >= before + CLIENTS, 10)
         postgres.start()
     held = answers[before : before + CLIENTS]
-    assert others(answers) == [] and all(is_refusal(answer) for answer in held)
+    # Who held the lock may go first: then a statement that waited for it still comes to its end.
+    assert others(answers) == [] and all(is_refusal(answer) or answer.status == 200 for answer in held)
     assert all(answer.asked_at < stopped and answer.asked_at + answer.seconds < stopped + PATIENCE for answer in held)
 
 
@@ -142,7 +143,8 @@ def test_a_connection_that_is_lost_at_the_very_end_spoils_no_answer(postgres: Po
 
     @app.teardown_request
     def cut(error: BaseException | None) -> None:
-        postgres.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE query ~ 'profilemesh_'")
+        ours = "query ~ 'profilemesh_' AND pid <> pg_backend_pid()"
+        postgres.execute(f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE {ours}")
 
     with app.app_context():
         engine = db.engine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from app.extensions import db
@@ -19,7 +19,7 @@ from profilemesh.storage import open_storage
 from profilemesh.storage.models import Run
 from profilemesh.storage.upgrade import upgrade
 from tests.factories import NOW, add_many, add_run
-from tests.web import counted, make_app
+from tests.web import ORIGIN, counted, make_app
 
 
 @pytest.fixture
@@ -178,3 +178,37 @@ def test_small_answers_and_refusals_of_gzip_are_left_alone(client: FlaskClient) 
     assert "Content-Encoding" not in client.get("/api/runs", headers={"Accept-Encoding": "gzip"}).headers
     page = client.get("/docs", headers={"Accept-Encoding": "identity, gzip;q=0"})
     assert "Content-Encoding" not in page.headers
+
+
+def test_what_is_given_again_is_the_answer_to_who_asks(stored: Flask) -> None:
+    client = stored.test_client()
+    for _ in range(2):
+        refused = client.get("/api/runs", headers={"Origin": "https://evil.example.com"})
+        assert "Access-Control-Allow-Origin" not in refused.headers
+        allowed = client.get("/api/runs", headers={"Origin": ORIGIN})
+        assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert allowed.headers["X-Content-Type-Options"] == "nosniff"
+        elsewhere = client.get("/api/runs", base_url="http://dash:8000")
+        assert elsewhere.headers["Link"].startswith("<http://dash:8000/api/runs?")
+
+
+@pytest.mark.parametrize("wanted", ["*", '"x", {tag}', "{strong}"])
+def test_a_tag_is_found_however_it_is_sent(stored: Flask, wanted: str) -> None:
+    client = stored.test_client()
+    tag = client.get("/api/runs").headers["ETag"]
+    headers = {"If-None-Match": wanted.format(tag=tag, strong=tag.removeprefix("W/"))}
+    assert client.get("/api/runs", headers=headers).status_code == 304
+    assert client.get("/api/runs", headers={"If-None-Match": '"x"'}).status_code == 200
+
+
+def test_a_failure_after_the_view_is_not_remembered(stored: Flask) -> None:
+    fails = [True, False, False]
+
+    @stored.after_request
+    def fail(response: Response) -> Response:
+        if fails.pop(0):
+            raise RuntimeError
+        return response
+
+    client = stored.test_client()
+    assert [client.get("/api/runs").status_code for _ in range(2)] == [500, 200]

@@ -63,7 +63,7 @@ def add_finding(session: Session, **changed: Any) -> str:
 
 def add_tick(session: Session, plan_id: str, status: str = "done") -> None:
     now = datetime.now(UTC)
-    tick = Tick(tick_id=plan_id, plan_id=plan_id, asked_by="schedule", holder=new_holder(), status=status)
+    tick = Tick(tick_id=plan_id, plan_id=plan_id, asked_by="hand", holder=new_holder(), status=status)
     tick.started_at, tick.seen_at = now - timedelta(seconds=1), now
     session.add(tick)
 

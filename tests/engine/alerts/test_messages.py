@@ -10,7 +10,7 @@ from profilemesh.storage.alerts import ENTRIES
 from profilemesh.storage.models import AlertDigest
 from tests.engine.alerts.made import SENTENCE, entry
 
-LINK = "https://mesh.example.com/findings/f1"
+LINK = "https://mesh.example.com/drift/f1"
 HOSTILE = 'x](http://evil) <script>alert("1")</script> *_`#|\nSubject: no'
 
 
