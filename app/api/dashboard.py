@@ -32,7 +32,7 @@ class Metrics(MethodView):
         run=(RUN, {"run_id": "/recent_runs/0/run_id"}),
         table=(TABLE, {"table": "/recent_drift/0/table_name"}),
     )
-    @blueprint.arguments(DashboardFilter, location="query")
+    @blueprint.arguments(DashboardFilter(), location="query")
     @shown(blueprint, DashboardSchema)
     def get(self, wanted: dict[str, Any]) -> Response:
         """Count runs, tables and drift of the last days, day by day and against as many days before

@@ -30,7 +30,7 @@ class DriftList(MethodView):
         next=("/api/drift", NEXT),
         table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
     )
-    @blueprint.arguments(DriftListFilter, location="query")
+    @blueprint.arguments(DriftListFilter(), location="query")
     @shown(blueprint, DriftAlertSchema(many=True), headers=paging("alerts"))
     def get(self, wanted: dict[str, Any]) -> Response:
         """List drift and schema changes, newest first"""

@@ -96,7 +96,7 @@ def exported(schema: type[Schema]) -> Any:
 
 @blueprint.route("/runs")
 class RunExport(MethodView):
-    @blueprint.arguments(RunExportFilter, location="query")
+    @blueprint.arguments(RunExportFilter(), location="query")
     @exported(RunsFileSchema)
     def get(self, wanted: dict[str, Any]) -> Response:
         """Send every run that matches, newest first
@@ -112,7 +112,7 @@ class RunExport(MethodView):
 
 @blueprint.route("/drift")
 class DriftExport(MethodView):
-    @blueprint.arguments(DriftExportFilter, location="query")
+    @blueprint.arguments(DriftExportFilter(), location="query")
     @exported(DriftFileSchema)
     def get(self, wanted: dict[str, Any]) -> Response:
         """Send all drift that matches, newest first

@@ -42,7 +42,7 @@ NO_PLAN = "No plan can be made: the configuration or the storage cannot be used"
 
 @blueprint.route("/plan")
 class ThePlan(MethodView):
-    @blueprint.arguments(PlanFilter, location="query")
+    @blueprint.arguments(PlanFilter(), location="query")
     @blueprint.response(200, PlanSchema, headers=PAGING)
     @problem(blueprint, 503, NO_PLAN)
     def get(self, wanted: dict[str, Any]) -> Response:
@@ -84,7 +84,7 @@ class RunThePlan(MethodView):
 
 @blueprint.route("/decisions")
 class Decisions(MethodView):
-    @blueprint.arguments(DecisionListFilter, location="query")
+    @blueprint.arguments(DecisionListFilter(), location="query")
     @blueprint.response(200, DecisionSchema(many=True), headers=PAGING)
     def get(self, wanted: dict[str, Any]) -> Response:
         """List what was decided, why, and what came of it, newest first
@@ -100,7 +100,7 @@ class Decisions(MethodView):
 
 @blueprint.route("/ticks")
 class Ticks(MethodView):
-    @blueprint.arguments(TickFilter, location="query")
+    @blueprint.arguments(TickFilter(), location="query")
     @blueprint.response(200, TickSchema(many=True))
     def get(self, wanted: dict[str, Any]) -> Response:
         """List the last ticks with their progress, newest first"""

@@ -33,7 +33,7 @@ class Runs(MethodView):
         compare=(COMPARE, {"run_id": "/1/run_id", "other": "/0/run_id"}),
         table=(TABLE, {"table": "/0/dataset_name", "warehouse": "/0/warehouse"}),
     )
-    @blueprint.arguments(RunListFilter, location="query")
+    @blueprint.arguments(RunListFilter(), location="query")
     @shown(blueprint, RunSchema(many=True), headers=paging("runs"))
     def get(self, wanted: dict[str, Any]) -> Response:
         """List runs, newest first"""
@@ -51,7 +51,7 @@ class OneRun(MethodView):
         table=(TABLE, {"table": "/dataset_name", "warehouse": "/warehouse"}),
         column=(COLUMN, {"table": "/dataset_name", "column": "/columns/0/column_name"}),
     )
-    @blueprint.arguments(RunChoice, location="query")
+    @blueprint.arguments(RunChoice(), location="query")
     @shown(blueprint, RunDetailSchema, missing="There is no such run")
     def get(self, wanted: dict[str, Any], run_id: str) -> Response:
         """Show one run with the profile of every column
@@ -69,7 +69,7 @@ class Compare(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
     @leads_to(blueprint, run=(RUN, {"run_id": "/run/run_id"}), other=(RUN, {"run_id": "/other/run_id"}))
-    @blueprint.arguments(RunChoice, location="query")
+    @blueprint.arguments(RunChoice(), location="query")
     @shown(blueprint, CompareSchema, missing="There is no such run")
     @problem(blueprint, 422, "The two are not runs of one table, or a parameter is wrong")
     def get(self, wanted: dict[str, Any], run_id: str, other: str) -> Response:

@@ -31,7 +31,7 @@ class Search(MethodView):
         column=(COLUMN, {"table": "/columns/0/table_name", "column": "/columns/0/column_name"}),
         run=(RUN, {"run_id": "/runs/0/run_id"}),
     )
-    @blueprint.arguments(SearchFilter, location="query")
+    @blueprint.arguments(SearchFilter(), location="query")
     @shown(blueprint, SearchSchema)
     def get(self, wanted: dict[str, Any]) -> Response:
         """Find tables, columns and runs"""

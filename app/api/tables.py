@@ -48,7 +48,7 @@ class Tables(MethodView):
         table=(TABLE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
         state=(STATE, {"table": "/0/table_name", "warehouse": "/0/warehouse"}),
     )
-    @blueprint.arguments(TableListFilter, location="query")
+    @blueprint.arguments(TableListFilter(), location="query")
     @shown(blueprint, TableSchema(many=True), headers=paging("tables"))
     def get(self, wanted: dict[str, Any]) -> Response:
         """List tables with what is remembered of them"""
@@ -66,7 +66,7 @@ class Metrics(MethodView):
         column=(COLUMN, {"table": "/table_name", "column": "/columns/0/column_name"}),
         state=(STATE, {"table": "/table_name", "warehouse": "/warehouse"}),
     )
-    @blueprint.arguments(TableChoice, location="query")
+    @blueprint.arguments(TableChoice(), location="query")
     @shown(blueprint, TableMetricsSchema, missing="There is no such table, or no run of it has succeeded")
     def get(self, wanted: dict[str, Any], table: str) -> Response:
         """Show the last profile of a table, and the course of its last 30
@@ -83,7 +83,7 @@ class ColumnHistory(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 
     @leads_to(blueprint, table=(TABLE, {"table": "/table_name", "warehouse": "/warehouse"}))
-    @blueprint.arguments(HistoryChoice, location="query")
+    @blueprint.arguments(HistoryChoice(), location="query")
     @shown(blueprint, HistorySchema, missing="There is no such table, or it has no such column")
     def get(self, wanted: dict[str, Any], table: str, column: str) -> Response:
         """Show every value of a column's metrics, run by run
@@ -101,7 +101,7 @@ class ColumnHistory(MethodView):
 class State(MethodView):
     decorators = [tagged]  # noqa: RUF012 - as Flask has it
 
-    @blueprint.arguments(TableChoice, location="query")
+    @blueprint.arguments(TableChoice(), location="query")
     @shown(blueprint, StateSchema, missing="There is no such table")
     def get(self, wanted: dict[str, Any], table: str) -> Response:
         """Tell what is remembered of a table, and what would make it run

@@ -49,13 +49,21 @@ PROFILED = sa.func.coalesce(STATE.last_profiled_at, _of_last_good(RUN.profiled_a
 
 
 def _drift_since(since: datetime) -> sa.ScalarSelect[int]:
+    return _of_drift_since(since, sa.func.count()).scalar_subquery()
+
+
+def _has_drift_since(since: datetime) -> sa.ColumnElement[bool]:
+    return _of_drift_since(since, sa.literal(1)).exists()
+
+
+def _of_drift_since(since: datetime, wanted: sa.ColumnElement[int]) -> sa.Select[int]:
     of_table = sa.and_(
         EVENT.warehouse == STATE.warehouse,
         EVENT.schema_name == STATE.schema_name,
         EVENT.table_name == STATE.table_name,
     )
-    count = sa.select(sa.func.count()).where(is_drift(), of_table, EVENT.timestamp >= since)
-    return count.correlate(STATES).scalar_subquery()
+    found = sa.select(wanted).select_from(EVENTS).where(is_drift(), of_table, EVENT.timestamp >= since)
+    return found.correlate(STATES)
 
 
 def _sorts(since: datetime) -> dict[str, tuple[sa.ColumnElement[Any], type] | None]:
@@ -162,7 +170,8 @@ class Tables:
         claims = (("stale", STALENESS >= STALE), ("failing", sa.func.coalesce(IS_FAILING, sa.false())))
         found += [claim == wanted[name] for name, claim in claims if wanted[name] is not None]
         if wanted["drifting"] is not None:
-            found.append((_drift_since(self.since) > 0) == wanted["drifting"])
+            drifts = _has_drift_since(self.since)
+            found.append(drifts if wanted["drifting"] else ~drifts)
         return found
 
 
@@ -171,10 +180,24 @@ def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: in
     if not tables:
         return {}
     keys = [(t.warehouse, t.schema_name, t.table_name) for t in tables]
+    since, earlier = now - timedelta(days=90), RUNS.alias("earlier")
+    # Where the newest begin, so that the many before them are not looked at.
+    first = (
+        sa.select(earlier.c.profiled_at)
+        .where(earlier.c.warehouse == STATE.warehouse, earlier.c.schema_name == STATE.schema_name)
+        .where(earlier.c.dataset_name == STATE.table_name, earlier.c.profiled_at >= since)
+        .order_by(earlier.c.profiled_at.desc())
+        .limit(1)
+        .offset(most - 1)
+        .correlate(STATES)
+        .scalar_subquery()
+    )
     rank = sa.func.row_number().over(partition_by=KEY, order_by=NEWEST_FIRST).label("rank")
     ranked = (
         sa.select(*KEY, RUN.warehouse_type, RUN.status, RUN.profiled_at, RUN.row_count, RUN.column_count, rank)
-        .where(sa.tuple_(*KEY).in_(keys), RUN.profiled_at >= now - timedelta(days=90))
+        .select_from(STATES)
+        .join(RUNS, SAME_TABLE)
+        .where(sa.tuple_(*STATE_KEY).in_(keys), RUN.profiled_at >= sa.func.coalesce(first, since))
         .subquery()
     )
     found: dict[TableRef, list[Any]] = {}

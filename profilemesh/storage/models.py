@@ -128,8 +128,18 @@ class Number(sa.TypeDecorator[float]):
         return number if math.isfinite(number) else None
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:
-        number = float(value) if isinstance(value, SupportsFloat) else math.nan
-        return number if math.isfinite(number) else None
+        return _finite(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return _finite if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
+
+def _finite(value: Any) -> float | None:
+    if value is None:
+        return None
+    # The protocol is slow to look for, and lists are long.
+    number = value if type(value) is float else float(value) if isinstance(value, SupportsFloat) else math.nan
+    return number if math.isfinite(number) else None
 
 
 class Count(sa.TypeDecorator[int]):
@@ -142,13 +152,20 @@ class Count(sa.TypeDecorator[int]):
         return None if value is None else operator.index(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> int | None:
-        if type(value) is int:
-            return value
-        try:
-            whole = int(value)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        return whole if whole == value else None
+        return _whole(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return _whole if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
+
+def _whole(value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return whole if whole == value else None
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -204,6 +221,8 @@ class Run(Base):
     expected_note: Mapped[str | None] = mapped_column(CleanText)
 
     __table_args__ = (
+        # For the beginnings of ids, which PostgreSQL finds in no index ordered by a language's rules.
+        sa.Index("ix_profilemesh_runs_begins", "run_id", postgresql_ops={"run_id": "varchar_pattern_ops"}),
         sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name"),
         sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at", "run_id"),
         sa.Index("ix_profilemesh_runs_status", "status", "profiled_at", "run_id", "dataset_name"),

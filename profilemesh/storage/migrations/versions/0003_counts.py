@@ -79,6 +79,8 @@ def create_indexes() -> None:
     ):
         op.drop_index(f"ix_profilemesh_{name}", table)
         op.create_index(f"ix_profilemesh_{name}", table, columns)
+    begins = {"run_id": "varchar_pattern_ops"}
+    op.create_index("ix_profilemesh_runs_begins", runs, ["run_id"], postgresql_ops=begins)
     op.create_index("ix_profilemesh_runs_dataset", runs, ["dataset_name", "profiled_at", "run_id"])
     op.create_index("ix_profilemesh_runs_warehouse", runs, ["warehouse", "profiled_at", "run_id", "dataset_name"])
     op.create_index("ix_profilemesh_runs_schema", runs, ["schema_name", "profiled_at", "run_id", "dataset_name"])
