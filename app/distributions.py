@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from app.charts import Bin, overlaid
 from app.numerals import number, percent
 from app.queries.profiles import ColumnProfile
 
-BINS = 40
+FEWEST, MOST = 8, 48
 LISTED = 10
 
 
@@ -88,8 +89,10 @@ def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
     low, high = min(before.edges[0], now.edges[0]), max(before.edges[-1], now.edges[-1])
     if not high - low > 0 or high - low == float("inf"):
         return Markup("")
-    step = (high - low) / BINS
-    edges = [low + i * step for i in range(BINS + 1)]
+    # As narrow as those that are stored: equal ranges keep their bins as they are.
+    narrowest = min((b - a for bins in (before, now) for a, b in pairwise(bins.edges) if b > a), default=high - low)
+    count = min(max(round((high - low) / narrowest), FEWEST), MOST)
+    edges = [low + (high - low) * i / count for i in range(count + 1)]
     shares = [_rebinned(bins, edges) for bins in (before, now)]
     pairs = [
         Bin(
@@ -108,7 +111,7 @@ def _rebinned(bins: _Bins, edges: Sequence[float]) -> list[float]:
     """Shares of all in other bins: within a bin values are taken to be spread evenly."""
     total, found = sum(bins.counts), [0.0] * (len(edges) - 1)
     width = edges[1] - edges[0]
-    for start, end, count in zip(bins.edges, bins.edges[1:], bins.counts, strict=False):
+    for (start, end), count in zip(pairwise(bins.edges), bins.counts, strict=True):
         first = min(max(int((start - edges[0]) / width), 0), len(found) - 1)
         if end <= start:
             found[first] += count / total

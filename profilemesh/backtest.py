@@ -15,9 +15,10 @@ from profilemesh.config.model import DriftConfig
 from profilemesh.drift import Profile, rules_for
 from profilemesh.drift.replay import Episode, Reach, replay
 from profilemesh.profiling.summary import TableSummary
-from profilemesh.storage import Storage, findings, profiles, states, summaries
-from profilemesh.storage.findings import QUIET_RUNS, REOPENS_WITHIN, Taken
+from profilemesh.storage import Storage, profiles, states, summaries, verdicts
+from profilemesh.storage.findings import QUIET_RUNS, REOPENS_WITHIN
 from profilemesh.storage.profiles import MOST_AGE, MOST_RUNS, Wanted
+from profilemesh.storage.verdicts import VERDICTS, Taken
 from profilemesh.tables import TableRef
 
 REACH = Reach(MOST_RUNS, MOST_AGE, QUIET_RUNS, REOPENS_WITHIN)
@@ -52,7 +53,7 @@ class Backtest:
     def verdicts(self) -> dict[str, dict[str, int]]:
         """Of what was found, by how people took it: how much these rules find and how much they do not."""
         counts = {side: Counter(each.stored.verdict for each in some if each.stored) for side, some in self._sides()}
-        return {name: {side: counts[side][name] for side in counts} for name in findings.VERDICTS}
+        return {name: {side: counts[side][name] for side in counts} for name in VERDICTS}
 
     def _sides(self) -> Iterator[tuple[str, list[Matched]]]:
         yield "found", self.found
@@ -88,7 +89,7 @@ def _of_table(
     pinned = frozenset(entry.pinned_run for entry in rules.entries if entry.pinned_run)
     with storage.read() as session:
         known = profiles.history(session, Wanted(table, until, pinned, _ALL_RUNS, until - since + MOST_AGE))
-        stored = findings.taken(session, table, since, until)
+        stored = verdicts.taken(session, table, since, until)
 
     def summary(run_id: str) -> TableSummary | None:
         with storage.read() as session:

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from profilemesh import partitions
 from profilemesh.alerts import outbox
 from profilemesh.config.model import Config
-from profilemesh.drift import Comparison, Finding, Profile, Rules, compare, profile_of, reference_run, rules_for
+from profilemesh.drift import Comparison, Finding, Profile, Rules, compare, profile_of, rules_for
+from profilemesh.drift.profiles import Metrics
 from profilemesh.parts import Parts
 from profilemesh.planning.selection import owner_of
 from profilemesh.planning.snapshots import KeptManifest
@@ -48,12 +49,13 @@ class Compared:
 @dataclass(frozen=True)
 class Reading:
     """What a turn read: the summaries, the columns that the table has, those that are sensitive, what was known of its
-    partitions before."""
+    partitions before, and its metrics where they are at hand."""
 
     found: Parts
     columns: tuple[Column, ...]
     sensitive: frozenset[str] = frozenset()
     kept: KeptManifest | None = None
+    metrics: Metrics | None = None
 
 
 def compared(config: Config, storage: Storage, run: Run, reading: Reading) -> Compared:
@@ -65,6 +67,7 @@ def compared(config: Config, storage: Storage, run: Run, reading: Reading) -> Co
         scope=run.scope or "full",
         columns=reading.columns,
         sensitive=reading.sensitive,
+        metrics=reading.metrics,
     )
     table = table_of(run)
     try:
@@ -78,20 +81,33 @@ def compared(config: Config, storage: Storage, run: Run, reading: Reading) -> Co
 
 def _comparison(storage: Storage, table: TableRef, profile: Profile, reading: Reading, rules: Rules) -> Comparison:
     pinned = frozenset(entry.pinned_run for entry in rules.entries if entry.pinned_run)
+    chosen: list[str] = []
     with storage.read() as session:
+
+        def reference(run_id: str) -> TableSummary | None:
+            chosen.append(run_id)
+            payload = summaries.whole(session, run_id)
+            return TableSummary.from_bytes(payload) if payload else None
+
         history = profiles.history(session, Wanted(table, profile.at, pinned))
-        known = reference_run(profile, history, rules)
-        payload = summaries.whole(session, known) if known else None
-    summary = TableSummary.from_bytes(payload) if payload else None
+        parts = _parts(storage, table, reading, chosen)
+        return compare(table, profile, history, rules, summary=reference, parts=parts[0], parts_before=parts[1])
+
+
+def _parts(
+    storage: Storage, table: TableRef, reading: Reading, chosen: list[str]
+) -> tuple[Mapping[str, TableSummary], Mapping[str, TableSummary]]:
+    """The partitions' summaries now and in the run that was chosen to compare with."""
+    if reading.found.manifest is None:
+        return {}, {}
 
     def parts_now() -> Mapping[str, TableSummary]:
         return partitions.now(storage, reading.found)
 
     def parts_before() -> Mapping[str, TableSummary]:
-        return partitions.before(storage, table, known, reading.found, reading.kept) if known else {}
+        return partitions.before(storage, table, chosen[0], reading.found, reading.kept) if chosen else {}
 
-    parts = (Lazily(parts_now), Lazily(parts_before)) if reading.found.manifest else ({}, {})
-    return compare(table, profile, history, rules, summary=summary, parts=parts[0], parts_before=parts[1])
+    return Lazily(parts_now), Lazily(parts_before)
 
 
 class Lazily(Mapping[str, TableSummary]):
@@ -151,6 +167,8 @@ def _recorded(session: Session, config: Config, run: Run, this: Compared, *, has
 
 def record(session: Session, config: Config, plan_id: str | None, seen: Seen, found: tuple[Finding, ...]) -> Recorded:
     """Store findings and what alerts will tell of them: all of it, or nothing."""
+    if not found and not findings.is_any_unresolved(session, seen.table):
+        return Recorded()
     for is_last in (False, True):
         try:
             with session.begin_nested():

@@ -46,7 +46,7 @@ from profilemesh.planning.budget import sample_token
 from profilemesh.planning.snapshots import Confidence, Snapshot
 from profilemesh.profiling import Scope, profile
 from profilemesh.profiling.metrics import CATALOGUE
-from profilemesh.profiling.results import column_metrics, encoded
+from profilemesh.profiling.results import Value, column_metrics, encoded
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.scopes import reconciled, told_of_parts, told_of_sample
 from profilemesh.storage import decisions, events, runs, states, summaries, withheld
@@ -284,7 +284,8 @@ class Turn:
     def _save(self, found: Parts, statements: list[SentStatement]) -> None:
         """Everything this run produced, and the snapshot it was read at, in one transaction."""
         self._describe(found, statements)
-        reading = Reading(found, self._snapshot.columns, self.planned.sensitive, self.planned.kept)
+        values = self._values(found.whole)
+        reading = Reading(found, self._snapshot.columns, self.planned.sensitive, self.planned.kept, values)
         compared = comparing.compared(self.work.config, self.storage, self.run, reading)
         with self.storage.begin() as session:
             if self.planned.is_reshaped and self.planned.sensitive:
@@ -298,7 +299,7 @@ class Turn:
                 self._compare_with_merged(session, found.whole)
             comparing.keep(session, self.work.config, self.run, compared, has_moved=self._has_moved)
             runs.finish_run(session, self.run)
-            runs.save_results(session, self.run, self._metrics(found.whole))
+            runs.save_results(session, self.run, self._metrics(found.whole, values))
             summaries.save(session, self.run.run_id, "", self.run.profiled_at, found.whole.to_bytes())
             for key, payload in found.payloads.items():
                 summaries.save(session, self.run.run_id, key, self.run.profiled_at, payload)
@@ -393,19 +394,28 @@ class Turn:
             details = {"fraction": self.decision.fraction, "reason": self.decision.reason}
             self._publish(session, EventType.PROFILE_SAMPLED_COST_CAP, **details)
 
-    def _metrics(self, whole: TableSummary) -> list[Metric]:
+    def _values(self, whole: TableSummary) -> dict[str, dict[str, Value]]:
+        """Every metric of every column, whether or not it is to be stored: drift compares them all."""
         settings = self.work.config.profiling
-        metrics = []
-        for name, summary in whole.columns.items():
-            values = column_metrics(
+        return {
+            name: column_metrics(
                 summary,
                 bins=settings.histogram_bins if settings.compute_histograms else 0,
                 listed=settings.max_distinct_values,
                 sensitive=name in self.planned.sensitive,
-                wanted=settings.metrics,
             )
-            metrics += [Metric(name, metric, *encoded(value), summary.type) for metric, value in values.items()]
-        return metrics
+            for name, summary in whole.columns.items()
+        }
+
+    def _metrics(self, whole: TableSummary, values: Mapping[str, Mapping[str, Value]]) -> list[Metric]:
+        """What of it is stored as the run's results."""
+        wanted = {"count", *self.work.config.profiling.metrics}
+        return [
+            Metric(name, metric, *encoded(value), whole.columns[name].type)
+            for name, found in values.items()
+            for metric, value in found.items()
+            if len(wanted) == 1 or metric in wanted
+        ]
 
     def _put_off(self, reason: Reason, message: str) -> Outcome:
         """Nothing is kept of what was read; the table waits for the next tick."""

@@ -9,7 +9,16 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-PAGES = {"overview": "/", "drift": "/drift", "plan": "/plan?preview=1", "table": "/tables/web_events", "run": "/runs/"}
+PAGES = {
+    "overview": "/",
+    "drift": "/drift?state=all",
+    "finding": "/drift",
+    "plan": "/plan?preview=1",
+    "table": "/tables/web_events",
+    "run": "/runs",
+}
+# Of these the first that the page lists.
+ONE_OF = {"finding": '.finding a[href^="/drift/"]', "run": 'a[href^="/runs/"]'}
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -19,10 +28,10 @@ def main(url: str) -> None:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-            page.goto(f"{url}/runs")
-            newest = page.locator('a[href^="/runs/"]').first.get_attribute("href")
             for name, path in PAGES.items():
-                page.goto(url + (newest or path if name == "run" else path))
+                page.goto(url + path)
+                if name in ONE_OF:
+                    page.goto(url + (page.locator(ONE_OF[name]).first.get_attribute("href") or path))
                 page.screenshot(path=HERE / f"{name}-{scheme}.png")
         browser.close()
 

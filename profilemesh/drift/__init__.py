@@ -7,7 +7,7 @@ findings; what follows from another finding is folded into it. Nothing of anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from profilemesh.drift import phase1
@@ -46,6 +46,8 @@ __all__ = [
     "rules_for",
 ]
 
+Load = Callable[[str], TableSummary | None]
+"""The summary of a run, by its id."""
 _NO_PARTS: Mapping[str, TableSummary] = {}
 
 
@@ -72,23 +74,24 @@ def compare(
     history: Iterable[Profile],
     rules: Rules,
     *,
-    summary: TableSummary | None = None,
+    summary: TableSummary | Load | None = None,
     parts: Mapping[str, TableSummary] = _NO_PARTS,
     parts_before: Mapping[str, TableSummary] = _NO_PARTS,
 ) -> Comparison:
     """What changed in `current` against the runs before it.
 
     `history` may hold any runs of the table: later, failed, unlike and expected ones are left out. `summary` is that of
-    the `reference_run`, where the profiles do not bring their own. `parts` are summaries of the current partitions by
-    name, `parts_before` the reference's, each of them all there are: with them the findings name the partitions at
-    fault. A failed run is compared with nothing, one without any run of like scope by its columns alone.
+    the `reference_run`, or gives it, where the profiles do not bring their own. `parts` are summaries of the current
+    partitions by name, `parts_before` the reference's, each of them all there are: with them the findings name the
+    partitions at fault. A failed run is compared with nothing, one without any run of like scope by its columns alone.
     """
     runs = tuple(history)
     if current.status not in GOOD:
         return Comparison()
     past = Past.of(current, runs, rules)
     known = reference(past, rules)
-    before = summary or (known.summary if known else None)
+    given = summary(known.run_id) if callable(summary) and known else summary
+    before = (None if callable(given) else given) or (known.summary if known else None)
     tried = list(_trials(current, past, rules, known, before))
     held = _one_per_metric(verdicts(tried, rules.false_discovery_rate))
     found = [_finding(table, verdict, culprits(verdict.trial, parts, parts_before, before)) for verdict in held]

@@ -19,6 +19,9 @@ GOOD = ("success", "completed")
 """The status of a run that ended well; the second is Phase 1's."""
 
 
+Metrics = Mapping[str, Mapping[str, Value | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`metrics` by column, under the names of the catalogue; what is absent is unknown. `rows` are the table's, unknown
@@ -51,9 +54,11 @@ def profile_of(
     columns: tuple[Column, ...] | None = None,
     sensitive: frozenset[str] = frozenset(),
     is_expected: bool = False,
+    metrics: Metrics | None = None,
 ) -> Profile:
-    """The profile behind a summary, without lists of values and without any value of sensitive columns."""
-    metrics = {
+    """The profile behind a summary, without lists of values and without any value of sensitive columns. `metrics` are
+    those read off it where that was done already; they may hold more."""
+    metrics = metrics or {
         name: column_metrics(column, bins=0, listed=0, sensitive=name in sensitive)
         for name, column in summary.columns.items()
     }
@@ -66,6 +71,8 @@ def number(value: object) -> float | None:
     kind = type(value)
     if kind is float:
         return value if math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+    if kind is int and -(2**63) < value < 2**63:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
     if value is None or kind is str or isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     try:

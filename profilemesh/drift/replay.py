@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from profilemesh.drift import Finding, Kind, Profile, Rules, compare, reference_run
+from profilemesh.drift import Finding, Kind, Profile, Rules, compare
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.tables import TableRef
 
@@ -82,8 +82,7 @@ def replay(
         compared += 1
         before = _before(runs[:place], run, rules, reach)
         current = replace(run, summary=known(run.run_id))
-        reference = reference_run(current, before, rules)
-        found = compare(table, current, before, rules, summary=known(reference) if reference else None)
+        found = compare(table, current, before, rules, summary=known)
         _join(episodes, run, found.findings, reach, is_compared=found.runs > 0)
     return Replay(tuple(episodes), compared)
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -43,11 +44,20 @@ def packed(profile: Profile) -> bytes:
         name: {metric: kept for metric, value in values.items() if (kept := _kept(metric, value)) is not None}
         for name, values in profile.metrics.items()
     }
-    return orjson.dumps({"version": 1, "columns": _clean(columns), "metrics": _clean(metrics)})
+    # A text of its own: of most tables it is the same in every run, and is read once.
+    told = _dumped(columns).decode() if columns else None
+    return _dumped({"version": 1, "columns": told, "metrics": metrics})
+
+
+def _dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # A lone surrogate, which is no text that could be stored.
+        return orjson.dumps(_clean(value))
 
 
 def _clean(value: Any) -> Any:
-    """orjson refuses lone surrogates, and integers beyond 64 bits."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
@@ -127,10 +137,14 @@ def _profile(row: sa.Row[Any], older: Mapping[str, Metrics]) -> Profile:
 
 def unpacked(payload: bytes) -> tuple[tuple[Column, ...] | None, Metrics]:
     told = orjson.loads(payload)
-    if told["columns"] is None:
-        return None, told["metrics"]
-    columns = tuple(Column(name, type_, Kind(kind), nullable) for name, type_, kind, nullable in told["columns"])
-    return columns, told["metrics"]
+    return _columns(told["columns"]), told["metrics"]
+
+
+@lru_cache(maxsize=64)
+def _columns(told: str | None) -> tuple[Column, ...] | None:
+    if told is None:
+        return None
+    return tuple(Column(name, type_, Kind(kind), nullable) for name, type_, kind, nullable in orjson.loads(told))
 
 
 def _of_results(session: Session, table: TableRef, run_ids: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:

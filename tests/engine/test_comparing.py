@@ -328,7 +328,8 @@ def statements(project: Project, run: Callable[[], object]) -> int:
     sent: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not statement.startswith(("PRAGMA", "BEGIN", "SAVEPOINT", "RELEASE")):
+        # Progress is told every second, however many that are.
+        if any(f"profilemesh_{noun}" in statement for noun in ("profile_numbers", "summaries", "findings", "results")):
             sent.append(statement)
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,33 @@ def opened(app: Flask) -> Iterator[World]:
     engine.dispose()
 
 
-@pytest.fixture(scope="session", params=STORAGES)
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """On each storage database once per session: nobody writes to it."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('world') / 'storage.db'}"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        server.execute("CREATE DATABASE world")
-        url = server.url("world")
-    upgrade(url)
-    with opened(make_app(url)) as found:
-        yield build(found)
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """Those that are built, by storage; each once per session, for nobody writes to them."""
+    with ExitStack() as stack:
+        yield Worlds(stack, tmp_path_factory)
+
+
+class Worlds(dict[str, World]):
+    def __init__(self, stack: ExitStack, folders: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self.stack, self.folders = stack, folders
+
+    def of(self, storage: str, request: pytest.FixtureRequest) -> World:
+        if storage not in self:
+            url = f"sqlite:///{self.folders.mktemp('world') / 'storage.db'}"
+            if storage == "postgres":
+                server: PostgresServer = request.getfixturevalue("postgres_server")
+                server.execute("CREATE DATABASE world")
+                url = server.url("world")
+            upgrade(url)
+            self[storage] = build(self.stack.enter_context(opened(make_app(url))))
+        return self[storage]
+
+
+@pytest.fixture(params=STORAGES)
+def world(request: pytest.FixtureRequest, worlds: Worlds) -> World:
+    return worlds.of(request.param, request)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from tests.api.contract.shapes import is_time, strict, times
 from tests.api.contract.world import World
 from tests.web import ORIGIN, make_app
 
+# What is refused, or said of any answer, before the storage is asked: one of the two is enough.
+ON_SQLITE = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 EXPOSED = {"X-Total-Count", "Link", "ETag", "Content-Disposition", "Retry-After"}
 LISTS = ("/api/runs", "/api/drift", "/api/tables")
 EXPORTS = ("/api/export/runs", "/api/export/drift")
@@ -100,6 +102,7 @@ def test_what_is_not_there_is_a_problem_that_the_page_may_read(world: World, pat
     assert is_problem(answer, 404) and is_readable(answer)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", [*STORED, *HEALTH])
 def test_another_method_is_refused_with_those_allowed(world: World, path: str, method: str) -> None:
@@ -108,6 +111,7 @@ def test_another_method_is_refused_with_those_allowed(world: World, path: str, m
     assert {"GET", "HEAD"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("path", [*STORED, *HEALTH, "/"])
 def test_heads_are_those_of_the_answer(world: World, path: str) -> None:
     head, whole = world.client.head(path), world.client.get(path)
@@ -116,6 +120,7 @@ def test_heads_are_those_of_the_answer(world: World, path: str) -> None:
         assert head.headers.get(name) == whole.headers.get(name), name
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("path", [*STORED, *HEALTH, *MISSING])
 def test_a_preflight_is_answered(world: World, path: str) -> None:
     asked = {
@@ -131,12 +136,14 @@ def test_a_preflight_is_answered(world: World, path: str) -> None:
     assert "if-none-match" in answer.headers["Access-Control-Allow-Headers"].lower()
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("path", [*STORED, *HEALTH])
 def test_other_origins_may_not_read(world: World, path: str) -> None:
     answer = world.client.get(path, headers={"Origin": "https://evil.example.com"})
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("path", STORED)
 def test_a_slash_at_the_end_leads_to_the_same_without(world: World, path: str) -> None:
     plain, _, query = path.partition("?")
@@ -145,6 +152,7 @@ def test_a_slash_at_the_end_leads_to_the_same_without(world: World, path: str) -
     assert is_readable(answer)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("path", STORED)
 def test_strange_parameters_are_ignored(world: World, path: str) -> None:
     query = path.partition("?")[2]
@@ -152,30 +160,35 @@ def test_strange_parameters_are_ignored(world: World, path: str) -> None:
     assert (strange.status_code, strange.data) == (200, world.get(path).data)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("value", NUMBERS["days"])
 @pytest.mark.parametrize("path", WITH_DAYS)
 def test_bad_days_are_refused(world: World, path: str, value: str) -> None:
     assert refused(world, path, f"days={quote(value)}") == ["days"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("value", NUMBERS["limit"])
 @pytest.mark.parametrize("path", [*LISTS, COLUMN])
 def test_a_bad_limit_is_refused(world: World, path: str, value: str) -> None:
     assert refused(world, path, f"limit={quote(value)}") == ["limit"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("value", NUMBERS["offset"])
 @pytest.mark.parametrize("path", LISTS)
 def test_a_bad_offset_is_refused(world: World, path: str, value: str) -> None:
     assert refused(world, path, f"offset={quote(value)}") == ["offset"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(("path", "names"), TEXTS.items(), ids=TEXTS)
 def test_a_nul_in_a_filter_is_refused(world: World, path: str, names: tuple[str, ...]) -> None:
     for name in names:
         assert refused(world, path, f"{name}=a%00b") == [name]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("path", "query", "field"),
     [
@@ -194,12 +207,14 @@ def test_an_unknown_choice_is_refused(world: World, path: str, query: str, field
     assert refused(world, path, query) == [field]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("value", ["nonsense", "e30", "e30=", "W10", "null", "%F0%9F%92%A9", "A" * 5000, "-1", "a%00"])
 @pytest.mark.parametrize("path", LISTS)
 def test_a_cursor_of_somebody_else_is_refused(world: World, path: str, value: str) -> None:
     assert refused(world, path, f"cursor={value}") == ["cursor"]
 
 
+@ON_SQLITE
 def test_every_bad_parameter_is_named_at_once(world: World) -> None:
     for path in ("/api/runs", "/api/drift"):
         assert set(refused(world, path, "days=x&limit=y&offset=z&table=%00")) == {"days", "limit", "offset", "table"}
