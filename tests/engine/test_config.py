@@ -282,7 +282,8 @@ incremntal:
         "profilemesh.yml:12: drift_detection.absolute_threshold.low_threshold: found '20'; allowed: "
         "low <= medium <= high, here 20, 15, 30",
         "profilemesh.yml:13: incremntal: unknown key; allowed: environment, source, warehouses, storage, profiling, "
-        "drift_detection, hooks, monitoring, retry, execution, incremental (did you mean 'incremental'?)",
+        "drift_detection, hooks, monitoring, retry, execution, incremental, owners, alerts (did you mean "
+        "'incremental'?)",
     ]
 
 

@@ -78,7 +78,7 @@ def test_the_job_delivers_without_a_scheduler(project: Project, storage: Storage
     tell(storage, config(project))
     done = deliver_alerts(project)
     assert done is not None and done.sent == {"team": 1}
-    assert "https://mesh.example.com/findings/" in receiver.on("s3cr3t")[0].body["message"]
+    assert "https://mesh.example.com/drift/" in receiver.on("s3cr3t")[0].body["message"]
 
 
 def test_the_job_survives_a_broken_configuration_and_sends_when_it_is_mended(
