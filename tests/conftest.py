@@ -15,6 +15,14 @@ import psycopg2
 import pytest
 
 
+LONG = ("tests/test_first_run.py", "tests/test_demo_drift.py", "tests/engine/test_comparing.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: begun last, one worker would be at them while the other has nothing left to do."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """A running server that listens on a socket only. `url` is for libpq and SQLAlchemy alike."""
