@@ -14,7 +14,6 @@ from typing import Any
 import psycopg2
 import pytest
 
-
 LONG = ("tests/test_first_run.py", "tests/test_demo_drift.py", "tests/engine/test_comparing.py")
 
 
