@@ -83,7 +83,7 @@ def _with_numbers(summary: ColumnSummary, x: Array, shift: float) -> ColumnSumma
         infinites=0 if summary.kind is Kind.FLOAT else None,
         extremes=_extremes(x),
         moments=Moments.of_sums(int(x.size), shift, float(offset.sum()), float((offset * offset).sum())),
-        buckets=LogHistogram(_buckets(x)),
+        buckets=LogHistogram.of(_buckets(x)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from profilemesh.drift.numbers import Series
 from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules, Setting
 
@@ -73,12 +74,14 @@ class Past:
     weekdays: tuple[int, ...]
     weekday: int
     days: float
+    series: Series
 
     @classmethod
     def of(cls, current: Profile, history: Iterable[Profile], rules: Rules) -> Past:
         runs = tuple(sorted(_comparable(current, history, rules), key=lambda run: (run.at, run.run_id)))
         days = (current.at - runs[0].at).total_seconds() / 86400 if runs else 0.0
-        return cls(runs, tuple(run.at.weekday() for run in runs), current.at.weekday(), days)
+        weekdays, series = tuple(run.at.weekday() for run in runs), Series([run.metrics for run in runs])
+        return cls(runs, weekdays, current.at.weekday(), days, series)
 
     def baseline(self, setting: Setting, values: Sequence[float | None]) -> Baseline | None:
         """The baseline of a metric with these values, one per run; None where there is none."""

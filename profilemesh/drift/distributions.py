@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from profilemesh.config.model import Method
 from profilemesh.drift.chance import chi_square_p, kolmogorov_p
+from profilemesh.profiling.sketches import Integers, LogHistogram
 
 Counts = npt.NDArray[np.float64]
 BINS = 10
@@ -34,21 +35,21 @@ class Distance:
     p_value: float
 
 
-def aligned(before: Iterable[tuple[int, int]], now: Iterable[tuple[int, int]]) -> tuple[Counts, Counts]:
+def aligned(before: LogHistogram, now: LogHistogram) -> tuple[Counts, Counts]:
     """The counts of two samples by the keys of either, in the order of the keys."""
-    old, new = _columns(before), _columns(now)
-    keys = np.union1d(old[0], new[0])
-    return _spread(keys, *old), _spread(keys, *new)
+    keys = np.concatenate((before.keys, now.keys))
+    # Two runs that rise already, which a stable sort only merges.
+    keys.sort(kind="stable")
+    keys = keys[np.concatenate((_FIRST[: keys.size], keys[1:] != keys[:-1]))]
+    return _spread(keys, before), _spread(keys, now)
 
 
-def _columns(pairs: Iterable[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], Counts]:
-    table = np.array(tuple(pairs), dtype=np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1].astype(np.float64)
+_FIRST = np.ones(1, np.bool_)
 
 
-def _spread(keys: npt.NDArray[np.int64], some: npt.NDArray[np.int64], counts: Counts) -> Counts:
+def _spread(keys: Integers, some: LogHistogram) -> Counts:
     found = np.zeros(keys.size)
-    found[np.searchsorted(keys, some)] = counts
+    found[np.searchsorted(keys, some.keys)] = some.sizes
     return found
 
 
@@ -67,7 +68,8 @@ def binned(before: Counts, now: Counts, bins: int = BINS) -> tuple[Counts, Count
     if not total:
         return before[:0], now[:0]
     middle = np.cumsum(both) - both / 2.0
-    _, place = np.unique(np.floor(middle / total * bins), return_inverse=True)
+    steps = np.floor(middle / total * bins)
+    place = np.concatenate(([0], np.cumsum(steps[1:] != steps[:-1])))
     old = np.bincount(place, weights=before).astype(np.float64)
     new = np.bincount(place, weights=now).astype(np.float64)
     return _filled(old, new, LEAST * total / max(1.0, min(before.sum(), now.sum())))

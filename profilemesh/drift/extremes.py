@@ -54,7 +54,8 @@ def _beyond_p(pair: Pair, end: float, *, up: bool) -> float | None:
     if pair.after is None or pair.after.buckets is None or n is None or others is None:
         return None
     key = _bucket(end)
-    outside = sum(count for each, count in pair.after.buckets.counts if (each > key if up else each < key))
+    buckets = pair.after.buckets
+    outside = int(buckets.sizes[buckets.keys > key if up else buckets.keys < key].sum())
     return chance.beyond_p(max(1, outside), round(n), round(others))
 
 

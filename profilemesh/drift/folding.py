@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from profilemesh.drift import measures as m
 from profilemesh.drift.distributions import Counts, aligned, aligned_values
 from profilemesh.drift.findings import Finding, Kind, Severity
@@ -82,14 +84,11 @@ def _follows(finding: Finding, volume: Finding, before: TableSummary | None, now
 def _cells(old: ColumnSummary, new: ColumnSummary) -> tuple[Counts, Counts] | None:
     """Counts of NULL and of the values, by bucket or by value."""
     if old.buckets is not None and new.buckets is not None:
-        nulls = ((_NULL, old.nulls or 0),), ((_NULL, new.nulls or 0),)
-        return aligned((*nulls[0], *old.buckets.counts), (*nulls[1], *new.buckets.counts))
+        before, now = aligned(old.buckets, new.buckets)
+        return np.append(before, float(old.nulls or 0)), np.append(now, float(new.nulls or 0))
     if old.top is not None and new.top is not None:
         return aligned_values({"": old.nulls or 0, **_marked(old)}, {"": new.nulls or 0, **_marked(new)})
     return None
-
-
-_NULL = -(2**62)
 
 
 def _marked(column: ColumnSummary) -> dict[str, int]:

@@ -55,7 +55,7 @@ class Pair:
 
     def series(self, measure: m.Measure) -> list[float | None]:
         """The measure in each of the past runs."""
-        return [measure.read(run.metrics.get(self.name, {})) for run in self.past.runs]
+        return measure.series(self.past.series, self.name)
 
     def baseline(self, setting: Setting, measure: m.Measure) -> Baseline | None:
         return self.past.baseline(setting, self.series(measure))
@@ -86,5 +86,5 @@ def names_things(name: str, kind: ColumnKind, now: m.Metrics, past: Past) -> boo
     have no distribution that could drift."""
     if kind is not ColumnKind.INTEGER:
         return False
-    highest = [m.EXTREMES[1].read(run.metrics.get(name, {})) for run in past.runs[-RUNNING_RUNS:]]
+    highest = m.EXTREMES[1].series(past.series, name)[-RUNNING_RUNS:]
     return m.is_identifier(now) or m.is_running([*highest, m.EXTREMES[1].read(now)])

@@ -9,8 +9,9 @@ from profilemesh.config.model import Thresholds
 from profilemesh.drift.baselines import Baseline, Past
 from profilemesh.drift.findings import Kind
 from profilemesh.drift.measures import ROWS
+from profilemesh.drift.numbers import number
 from profilemesh.drift.pairs import Trial
-from profilemesh.drift.profiles import Profile, number
+from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules, Setting
 from profilemesh.drift.severity import Effect, from_history, percent, severity_of
 
@@ -24,7 +25,7 @@ def trials(current: Profile, past: Past, rules: Rules) -> Iterator[Trial]:
         for name, value in metrics.items():
             # A column's count is the table's, whose own metrics have an empty column.
             if column and name != "count" and number(value) is not None:
-                values = [number(run.metrics.get(column, {}).get(name)) for run in past.runs]
+                values = past.series.of(column, name)
                 yield from _trial(column, name, value, values, past, rules)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from profilemesh.profiling.results import Value, column_metrics
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.tables import Column
 
-Number = int | float | Decimal
 WHOLE = ("full", "merged")
 SAMPLE = "sample"
 GOOD = ("success", "completed")
@@ -64,19 +61,3 @@ def profile_of(
     }
     rows = None if scope == SAMPLE else summary.rows
     return Profile(run_id, at, scope, rows, metrics, columns, summary, is_expected=is_expected)
-
-
-def number(value: object) -> float | None:
-    """A metric's value as a finite double; None where it is none."""
-    kind = type(value)
-    if kind is float:
-        return value if math.isfinite(value) else None  # type: ignore[arg-type, return-value]
-    if kind is int and -(2**63) < value < 2**63:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
-    if value is None or kind is str or isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if math.isfinite(found) else None

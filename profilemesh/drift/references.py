@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from statistics import median
+
+import numpy as np
 
 from profilemesh.drift import measures as m
-from profilemesh.drift.baselines import FEW, Baseline, Past, spread
-from profilemesh.drift.profiles import Profile, number
+from profilemesh.drift.baselines import FEW, SCALE, Baseline, Past
+from profilemesh.drift.numbers import Doubles
+from profilemesh.drift.profiles import Profile
 from profilemesh.drift.rules import Rules
 
 _TELLING = ("null_percent", "mean", "stddev", "distinct_count", "avg_length")
@@ -28,26 +29,26 @@ def reference(past: Past, rules: Rules) -> Profile | None:
         return None
     if len(baseline.runs) < FEW:
         return baseline.runs[-1]
-    odd = _oddities(baseline.runs)
+    odd = _oddities(past, baseline.runs)
     return min(reversed(baseline.runs), key=lambda run: (odd[run.run_id], run.at.weekday() != past.weekday))
 
 
-def _oddities(runs: Sequence[Profile]) -> Counter[str]:
+def _oddities(past: Past, runs: Sequence[Profile]) -> dict[str, int]:
     """In how many metrics each run is far from the others."""
-    found: Counter[str] = Counter()
-    for column, metrics in runs[-1].metrics.items():
-        for name in _TELLING:
-            if name in metrics:
-                values = [number(run.metrics.get(column, {}).get(name)) for run in runs]
-                _count(found, runs, values)
+    newest = runs[-1].metrics.items()
+    keys = [(c, name) for c, some in newest for name in _TELLING if name in some and past.series.knows(c, name)]
+    ids = {run.run_id for run in runs}
+    values = past.series.table(keys)[:, [run.run_id in ids for run in past.runs]]
+    off = np.abs(values - _medians(values))
+    # Where all are equal nothing is further off than nothing.
+    odd = off > _ODD * SCALE * _medians(off)
+    return dict(zip((run.run_id for run in runs), odd.sum(axis=0).tolist(), strict=True))
+
+
+def _medians(values: Doubles) -> Doubles:
+    """Of what is known in each row, as a column."""
+    ranked, known = np.sort(values, axis=1), np.count_nonzero(~np.isnan(values), axis=1)
+    rows = np.arange(len(values))
+    middles = ranked[rows, np.maximum(known - 1, 0) // 2], ranked[rows, np.minimum(known // 2, values.shape[1] - 1)]
+    found: Doubles = (0.5 * (middles[0] + middles[1]))[:, None]
     return found
-
-
-def _count(found: Counter[str], runs: Sequence[Profile], values: Sequence[float | None]) -> None:
-    known = [value for value in values if value is not None]
-    if not known or known.count(known[0]) == len(known):
-        return
-    centre, reach = median(known), _ODD * spread(known)
-    for run, value in zip(runs, values, strict=True):
-        if value is not None and abs(value - centre) > reach:
-            found[run.run_id] += 1

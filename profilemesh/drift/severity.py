@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 from profilemesh.config.model import Direction, Thresholds
 from profilemesh.drift.findings import Severity, Unit
-from profilemesh.drift.profiles import Number, number
+from profilemesh.drift.numbers import Number, number
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _of_summaries(before: ColumnSummary, after: ColumnSummary, setting: Setting)
     """Numbers by their buckets; other columns by their values, as long as all of them are listed. Days move on by
     themselves, and true and false are a share."""
     if before.buckets is not None and after.buckets is not None:
-        return distances(*aligned(before.buckets.counts, after.buckets.counts), setting.methods, ordered=True)
+        return distances(*aligned(before.buckets, after.buckets), setting.methods, ordered=True)
     if before.kind.is_temporal or before.kind is ColumnKind.BOOLEAN or before.top is None or after.top is None:
         return []
     return distances(*aligned_values(before.top.counts, after.top.counts), setting.methods, ordered=False)

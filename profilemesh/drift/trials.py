@@ -13,8 +13,8 @@ from profilemesh.drift import chance
 from profilemesh.drift import measures as m
 from profilemesh.drift.extremes import extremes, times
 from profilemesh.drift.findings import Kind, Unit
+from profilemesh.drift.numbers import number
 from profilemesh.drift.pairs import Pair, Trial, still
-from profilemesh.drift.profiles import number
 from profilemesh.drift.severity import Effect, deviations, percent, points
 from profilemesh.drift.shapes import shapes
 
@@ -38,6 +38,8 @@ def trials(pair: Pair) -> Iterator[Trial]:
 
 def _shares(pair: Pair) -> Iterator[Trial]:
     for measure in m.SHARES:
+        if pair.now.get(measure.parts[0]) is None:
+            continue
         now, was, setting = measure.read(pair.now), measure.read(pair.was), pair.setting(measure.name)
         # None then and none now is no test: it could not have found anything (Tarone 1990).
         if now is None or was is None or setting is None or now == was == 0:

@@ -8,13 +8,16 @@ values in buckets whose edges are powers of 1.02 on either side of zero, so that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Registers = npt.NDArray[np.uint8]
+Integers = npt.NDArray[np.int64]
 
 REGISTER_BITS = 12
 REGISTERS = 1 << REGISTER_BITS
@@ -30,11 +33,19 @@ BUCKET_OFFSET = 50_000
 The exponents of doubles lie within -37,600 and +35,850."""
 
 
-@dataclass(frozen=True, eq=False)
 class HyperLogLog:
-    """4,096 registers: the highest rank (position of the first one bit) seen among the hashes of each register."""
+    """4,096 registers: the highest rank (position of the first one bit) seen among the hashes of each register.
 
-    registers: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(REGISTERS, np.uint8))
+    Given as a function, they are made when they are first looked at."""
+
+    def __init__(self, registers: Registers | Callable[[], Registers] | None = None) -> None:
+        self._given = registers
+
+    @cached_property
+    def registers(self) -> Registers:
+        if self._given is None:
+            return np.zeros(REGISTERS, np.uint8)
+        return self._given() if callable(self._given) else self._given
 
     @classmethod
     def from_bits(cls, bits: bytes | None) -> HyperLogLog:
@@ -60,6 +71,8 @@ class HyperLogLog:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HyperLogLog) and bool(np.array_equal(self.registers, other.registers))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _sigma(x: float) -> float:
@@ -88,34 +101,48 @@ def _tau(x: float) -> float:
             return z / 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogHistogram:
     """Counts by bucket key, in the order of the values. Key 0 is zero; a positive key k holds the values from
     1.02 ** (k - 50,000) up to the next power, a negative one their mirror image. NaN and infinities stay outside."""
 
-    counts: tuple[tuple[int, int], ...] = ()
+    keys: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    sizes: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[int, int]]) -> LogHistogram:
-        return cls(tuple(sorted(pairs)))
+        table = np.array(sorted(pairs), np.int64).reshape(-1, 2)
+        return cls(table[:, 0], table[:, 1])
 
     def merge(self, other: LogHistogram) -> LogHistogram:
-        return LogHistogram.of(added(self.counts, other.counts).items())
+        keys, place = np.unique(np.concatenate((self.keys, other.keys)), return_inverse=True)
+        sizes = np.zeros(keys.size, np.int64)
+        np.add.at(sizes, place, np.concatenate((self.sizes, other.sizes)))
+        return LogHistogram(keys, sizes)
+
+    @cached_property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        return tuple(zip(self.keys.tolist(), self.sizes.tolist(), strict=True))
 
     @property
     def total(self) -> int:
-        return sum(count for _, count in self.counts)
+        return int(self.sizes.sum())
 
     @cached_property
-    def _cumulative(self) -> npt.NDArray[np.int64]:
-        return np.cumsum([count for _, count in self.counts], dtype=np.int64)
+    def _cumulative(self) -> Integers:
+        return np.cumsum(self.sizes)
 
     def quantile(self, q: float) -> float | None:
         """The value of lower rank floor(q * (n - 1)), within 1 %; None when there are no values."""
-        if not self.counts:
+        if not self.keys.size:
             return None
         rank = math.floor(q * (self.total - 1))
-        return middle(self.counts[int(np.searchsorted(self._cumulative, rank, side="right"))][0])
+        return middle(int(self.keys[np.searchsorted(self._cumulative, rank, side="right")]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LogHistogram) and self.counts == other.counts
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 K = TypeVar("K")

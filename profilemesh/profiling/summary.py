@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from profilemesh.errors import SummariesIncompatible
-from profilemesh.profiling.sketches import HyperLogLog, LogHistogram, added
+from profilemesh.profiling.sketches import REGISTERS, HyperLogLog, LogHistogram, Registers, added
 from profilemesh.tables import Kind
 
 TOP_LIMIT = 1000
@@ -218,45 +220,84 @@ class TableSummary:
 
     def to_bytes(self) -> bytes:
         """A compressed form, self-contained and versioned; `from_bytes` reads it."""
-        registers = [c.registers.registers.tobytes() for c in self.columns.values() if c.registers is not None]
+        columns = self.columns.values()
         head = orjson.dumps(
             {
-                "version": 1,
                 "rows": self.rows,
                 "family": self.family,
                 "columns": {name: _column_to_json(column) for name, column in self.columns.items()},
             }
         )
-        return zlib.compress(len(head).to_bytes(8, "big") + head + b"".join(registers))
+        # Keys rise: their steps are small numbers, which pack well.
+        histograms = [c.buckets for c in columns if c.buckets is not None]
+        buckets = [part.tobytes() for each in histograms for part in (np.diff(each.keys, prepend=0), each.sizes)]
+        front = zlib.compress(b"".join((len(head).to_bytes(8, "big"), head, *buckets)))
+        registers = zlib.compress(b"".join(c.registers.registers.tobytes() for c in columns if c.registers is not None))
+        return b"".join((LAYOUT, len(front).to_bytes(8, "big"), front, registers))
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> TableSummary:
         """Raises SummariesIncompatible when the layout is of another version."""
-        head, raw, start = _opened(payload)
-        cells = np.frombuffer(raw, np.uint8, offset=start).reshape(-1, HyperLogLog().registers.size)
-        registers = iter(cells)
-        columns = {name: _column_from_json(data, registers) for name, data in head["columns"].items()}
+        head, numbers = _opened(payload)
+        registers = _Registers(payload)
+        columns = {name: _column_from_json(data, numbers, registers) for name, data in head["columns"].items()}
         return cls(head["rows"], columns, head["family"])
+
+
+LAYOUT = b"\x02"
+"""The first byte; behind it the length of the front, the front, and the registers, which most readers never unpack."""
 
 
 def shifts_of(payload: bytes) -> dict[str, float]:
     """The shift of each column that has one, without building the summary."""
-    head, *_ = _opened(payload)
+    head, _ = _opened(payload)
     moments = {name: column["moments"] for name, column in head["columns"].items()}
     return {name: float.fromhex(found[1]) for name, found in moments.items() if found and found[0]}
 
 
-def _opened(payload: bytes) -> tuple[dict[str, Any], bytes, int]:
-    """The head, and the raw bytes with the place where the registers begin."""
+def _opened(payload: bytes) -> tuple[dict[str, Any], Iterator[npt.NDArray[np.int64]]]:
+    """The head, and the keys and sizes of the histograms in turn."""
+    if payload[:1] != LAYOUT:
+        raise SummariesIncompatible("the stored summary is of another version's layout")
     try:
-        raw = zlib.decompress(payload)
+        raw = zlib.decompress(payload[9 : 9 + int.from_bytes(payload[1:9], "big")])
         start = 8 + int.from_bytes(raw[:8], "big")
         head = orjson.loads(raw[8:start])
     except (zlib.error, orjson.JSONDecodeError) as error:
         raise SummariesIncompatible(f"the stored summary is damaged: {error}") from error
-    if head["version"] != 1:
-        raise SummariesIncompatible(f"summary layout {head['version']} is not known to this version")
-    return head, raw, start
+    return head, _numbers(head, np.frombuffer(raw[start:], np.int64))
+
+
+def _numbers(head: dict[str, Any], whole: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    start = 0
+    for size in (column["buckets"] for column in head["columns"].values() if column["buckets"] is not None):
+        yield np.cumsum(whole[start : start + size])
+        yield whole[start + size : start + 2 * size]
+        start += 2 * size
+
+
+class _Registers:
+    """All registers of a stored summary, unpacked when the first of them is looked at."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._given = 0
+
+    def next(self) -> HyperLogLog:
+        self._given += 1
+        return HyperLogLog(partial(self._row, self._given - 1))
+
+    def _row(self, place: int) -> Registers:
+        row: Registers = self._rows[place]
+        return row
+
+    @cached_property
+    def _rows(self) -> Registers:
+        try:
+            raw = zlib.decompress(self._payload[9 + int.from_bytes(self._payload[1:9], "big") :])
+        except zlib.error as error:
+            raise SummariesIncompatible(f"the stored summary is damaged: {error}") from error
+        return np.frombuffer(raw, np.uint8).reshape(self._given, REGISTERS)
 
 
 def _column_to_json(column: ColumnSummary) -> dict[str, Any]:
@@ -275,13 +316,15 @@ def _column_to_json(column: ColumnSummary) -> dict[str, Any]:
             *(x.hex() for x in (column.moments.shift, column.moments.offset, column.moments.squares)),
         ],
         "registers": column.registers is not None,
-        "buckets": column.buckets and column.buckets.counts,
+        "buckets": None if column.buckets is None else column.buckets.keys.size,
         "days": column.days and [column.days.counts, column.days.monthly],
         "top": column.top and column.top.counts,
     }
 
 
-def _column_from_json(data: dict[str, Any], registers: Any) -> ColumnSummary:
+def _column_from_json(
+    data: dict[str, Any], numbers: Iterator[npt.NDArray[np.int64]], registers: _Registers
+) -> ColumnSummary:
     kind = Kind(data["kind"])
     extremes, lengths, moments, days = data["extremes"], data["lengths"], data["moments"], data["days"]
     return ColumnSummary(
@@ -292,8 +335,8 @@ def _column_from_json(data: dict[str, Any], registers: Any) -> ColumnSummary:
         extremes=extremes and Extremes(_decoded(extremes[0], kind), _decoded(extremes[1], kind)),
         lengths=lengths and Lengths(lengths[0], lengths[1], lengths[2], int(lengths[3])),
         moments=moments and Moments(moments[0], *map(float.fromhex, moments[1:])),
-        registers=HyperLogLog(next(registers)) if data["registers"] else None,
-        buckets=None if data["buckets"] is None else LogHistogram(_pairs(data["buckets"])),
+        registers=registers.next() if data["registers"] else None,
+        buckets=None if data["buckets"] is None else LogHistogram(next(numbers), next(numbers)),
         days=days and Days(_pairs(days[0]), days[1]),
         top=None if data["top"] is None else TopValues(data["top"]),
     )

@@ -111,8 +111,21 @@ def record(session: Session, seen: Seen, found: Sequence[Finding]) -> Recorded:
 
 def is_any_unresolved(session: Session, table: TableRef) -> bool:
     """Whether a run of the table has anything to join or to quieten. Most have not."""
-    any_of_it = sa.select(sa.literal(1)).where(of_table(table), StoredFinding.state != State.RESOLVED).limit(1)
-    return session.scalar(any_of_it) is not None
+    names = {"warehouse": table.warehouse, "schema": table.schema, "name": table.name}
+    return session.scalar(_ANY_UNRESOLVED, names) is not None
+
+
+_FINDING: Any = StoredFinding.__table__.c
+_ANY_UNRESOLVED = (
+    sa.select(_FINDING.finding_id)
+    .where(
+        _FINDING.warehouse == sa.bindparam("warehouse"),
+        _FINDING.schema_name == sa.bindparam("schema"),
+        _FINDING.table_name == sa.bindparam("name"),
+        _FINDING.state != State.RESOLVED,
+    )
+    .limit(1)
+)
 
 
 def unresolved(session: Session, table: TableRef) -> dict[str, StoredFinding]:

@@ -6,6 +6,7 @@ Runs of before there were such objects are put together from their metrics, all 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +14,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from profilemesh.drift.numbers import Layout, Numbers
 from profilemesh.drift.profiles import GOOD, SAMPLE, Profile
 from profilemesh.storage.models import ProfileNumbers, Result, Run, clean_text
 from profilemesh.storage.writes import count, insert
@@ -26,6 +29,8 @@ MOST_RUNS = 60
 MOST_AGE = timedelta(days=90)
 _TEXTS = ("min", "max")
 """Metrics whose texts are kept too: the first and last day of a column of days."""
+_LAYOUT = b"\x02"
+"""The first byte of the form in which numbers are stored."""
 _DAY_TEXT = 40
 """Characters of the longest of those texts; the smallest and largest names of a column of names are not needed."""
 
@@ -39,14 +44,33 @@ def save(session: Session, profile: Profile) -> None:
 
 
 def packed(profile: Profile) -> bytes:
+    """A head that is mostly the same in every run of a table, the few texts, and a double for each number."""
     columns = profile.columns and [[each.name, each.type, each.kind.value, each.nullable] for each in profile.columns]
-    metrics = {
-        name: {metric: kept for metric, value in values.items() if (kept := _kept(metric, value)) is not None}
-        for name, values in profile.metrics.items()
-    }
-    # A text of its own: of most tables it is the same in every run, and is read once.
-    told = _dumped(columns).decode() if columns else None
-    return _dumped({"version": 1, "columns": told, "metrics": metrics})
+    names, row, texts = {}, [], {}
+    for column, metrics in profile.metrics.items():
+        kept = {metric: kept for metric, value in metrics.items() if (kept := _kept(metric, value)) is not None}
+        told = {metric: value for metric, value in kept.items() if isinstance(value, str)}
+        if told:
+            texts[column] = told
+        names[column] = [metric for metric in kept if metric not in told]
+        row += [kept[metric] for metric in names[column]]
+    parts = zlib.compress(_dumped({"columns": columns, "metrics": names}), 1), _dumped(texts)
+    sizes = (len(part).to_bytes(4, "big") for part in parts)
+    return b"".join((_LAYOUT, *sizes, *parts, np.array(row, "<f8").tobytes()))
+
+
+def unpacked(payload: bytes) -> tuple[tuple[Column, ...] | None, Metrics]:
+    head = 9 + int.from_bytes(payload[1:5], "big")
+    numbers = head + int.from_bytes(payload[5:9], "big")
+    columns, layout = _head(payload[9:head])
+    return columns, Numbers(layout, np.frombuffer(payload[numbers:], "<f8"), orjson.loads(payload[head:numbers]))
+
+
+@lru_cache(maxsize=64)
+def _head(packed: bytes) -> tuple[tuple[Column, ...] | None, Layout]:
+    told = orjson.loads(zlib.decompress(packed))
+    columns = told["columns"] and tuple(Column(name, type_, Kind(kind), n) for name, type_, kind, n in told["columns"])
+    return columns, Layout({column: tuple(metrics) for column, metrics in told["metrics"].items()})
 
 
 def _dumped(value: Any) -> bytes:
@@ -74,7 +98,7 @@ def _kept(metric: str, value: object) -> int | float | str | None:
         return None
     try:
         found = float(value)
-    except OverflowError:
+    except (OverflowError, ValueError):
         return None
     return found if math.isfinite(found) else None
 
@@ -92,59 +116,55 @@ class Wanted:
 
 def history(session: Session, wanted: Wanted) -> list[Profile]:
     """The profiles of a table's earlier runs, newest first, without their summaries."""
-    rows = session.execute(_runs(wanted)).all()
+    table = {"warehouse": wanted.table.warehouse, "schema": wanted.table.schema, "name": wanted.table.name}
+    span = {"before": wanted.before, "since": wanted.before - wanted.age, "most": wanted.runs}
+    rows: list[sa.Row[Any]] = list(session.execute(_NEWEST, table | span))
     missing = wanted.pinned - {row.run_id for row in rows}
     if missing:
-        named = _select(wanted.table).where(Run.run_id.in_(sorted(missing)))
-        rows = [*rows, *session.execute(named)]
-    bare = [row.run_id for row in rows if row.payload is None]
+        rows = [*rows, *session.execute(_OF_TABLE.where(_RUN.run_id.in_(sorted(missing))), table)]
+    bare = [row.run_id for row in rows if not _is_known(row)]
     older = _of_results(session, wanted.table, bare) if bare else {}
     return [_profile(row, older) for row in rows]
 
 
-def _runs(wanted: Wanted) -> sa.Select[Any]:
-    span = sa.and_(Run.profiled_at < wanted.before, Run.profiled_at >= wanted.before - wanted.age)
-    newest = _select(wanted.table).where(span).order_by(Run.profiled_at.desc(), Run.run_id.desc())
-    return newest.limit(wanted.runs)
-
-
-_COLUMNS: tuple[Any, ...] = (
-    Run.run_id,
-    Run.profiled_at,
-    Run.scope,
-    Run.row_count,
-    Run.status,
-    Run.is_expected,
-    ProfileNumbers.payload,
+_RUN: Any = Run.__table__.c
+_NUMBERS: Any = ProfileNumbers.__table__.c
+_OF_TABLE = (
+    sa.select(
+        _RUN.run_id,
+        _RUN.profiled_at,
+        _RUN.scope,
+        _RUN.row_count,
+        _RUN.status,
+        _RUN.is_expected,
+        _NUMBERS.payload,
+    )
+    .select_from(Run.__table__.outerjoin(ProfileNumbers.__table__, _NUMBERS.run_id == _RUN.run_id))
+    .where(
+        _RUN.warehouse == sa.bindparam("warehouse"),
+        _RUN.schema_name == sa.bindparam("schema"),
+        _RUN.dataset_name == sa.bindparam("name"),
+        _RUN.status.in_(GOOD),
+    )
+)
+# Put together once: that takes longer than the database needs to answer it.
+_NEWEST = (
+    _OF_TABLE.where(_RUN.profiled_at < sa.bindparam("before"), _RUN.profiled_at >= sa.bindparam("since"))
+    .order_by(_RUN.profiled_at.desc(), _RUN.run_id.desc())
+    .limit(sa.bindparam("most"))
 )
 
 
-def _select(table: TableRef) -> sa.Select[Any]:
-    same = sa.and_(Run.warehouse == table.warehouse, Run.schema_name == table.schema, Run.dataset_name == table.name)
-    return (
-        sa.select(*_COLUMNS)
-        .outerjoin(ProfileNumbers, ProfileNumbers.run_id == Run.run_id)
-        .where(same, Run.status.in_(GOOD))
-    )
+def _is_known(row: sa.Row[Any]) -> bool:
+    """Whether its numbers are at hand, in the form of this version."""
+    return row.payload is not None and row.payload[:1] == _LAYOUT
 
 
 def _profile(row: sa.Row[Any], older: Mapping[str, Metrics]) -> Profile:
-    columns, metrics = unpacked(row.payload) if row.payload else (None, older.get(row.run_id, {}))
+    columns, metrics = unpacked(row.payload) if _is_known(row) else (None, older.get(row.run_id, {}))
     rows = None if row.scope == SAMPLE else row.row_count
     found = (row.run_id, row.profiled_at, row.scope, rows, metrics, columns, None)
     return Profile(*found, status=row.status, is_expected=row.is_expected)
-
-
-def unpacked(payload: bytes) -> tuple[tuple[Column, ...] | None, Metrics]:
-    told = orjson.loads(payload)
-    return _columns(told["columns"]), told["metrics"]
-
-
-@lru_cache(maxsize=64)
-def _columns(told: str | None) -> tuple[Column, ...] | None:
-    if told is None:
-        return None
-    return tuple(Column(name, type_, Kind(kind), nullable) for name, type_, kind, nullable in orjson.loads(told))
 
 
 def _of_results(session: Session, table: TableRef, run_ids: Sequence[str]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -35,7 +36,12 @@ def latest(session: Session, table: TableRef) -> bytes | None:
 
 def whole(session: Session, run_id: str) -> bytes | None:
     """A run's summary of all rows; None if it is not kept."""
-    return session.scalar(sa.select(Summary.payload).where(Summary.run_id == run_id, Summary.partition_key == ""))
+    payload: bytes | None = session.scalar(_WHOLE, {"run": run_id})
+    return payload
+
+
+_SUMMARY: Any = Summary.__table__.c
+_WHOLE = sa.select(_SUMMARY.payload).where(_SUMMARY.run_id == sa.bindparam("run"), _SUMMARY.partition_key == "")
 
 
 def of_partitions(session: Session, wanted: Mapping[str, str]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from scipy import spatial, special, stats
 
 from profilemesh.drift import distributions as d
 from profilemesh.drift.chance import chi_square_p, kolmogorov_p
+from profilemesh.profiling.sketches import LogHistogram
 
 counts = st.integers(2, 60).flatmap(
     lambda cells: st.tuples(*[arrays(np.float64, cells, elements=st.integers(0, 10_000).map(float))] * 2)
@@ -46,10 +47,7 @@ def test_chi_square_is_scipys(pair: tuple[d.Counts, d.Counts]) -> None:
 @given(arrays(np.int64, st.integers(1, 200), elements=st.integers(-50, 50)), st.integers(0, 2**32 - 1))
 def test_ks_on_cells_of_one_value_is_scipys(before: np.ndarray, seed: int) -> None:
     now = np.random.default_rng(seed).integers(-60, 60, 150)
-    pairs = [
-        list(zip(*(each.tolist() for each in np.unique(x, return_counts=True)), strict=True)) for x in (before, now)
-    ]
-    distance = d.ks(*d.aligned(*pairs))
+    distance = d.ks(*d.aligned(*(LogHistogram(*np.unique(x, return_counts=True)) for x in (before, now))))
     expected = stats.ks_2samp(before, now, method="asymp")
     assert distance == pytest.approx(expected.statistic, rel=1e-9, abs=1e-12)
     effective = before.size * now.size / (before.size + now.size)
@@ -58,7 +56,7 @@ def test_ks_on_cells_of_one_value_is_scipys(before: np.ndarray, seed: int) -> No
 
 
 def test_cells_line_up_by_their_keys() -> None:
-    before, now = d.aligned([(-5, 1), (3, 2)], [(0, 4), (3, 5)])
+    before, now = d.aligned(LogHistogram.of([(-5, 1), (3, 2)]), LogHistogram.of([(0, 4), (3, 5)]))
     assert before.tolist() == [1, 0, 2]
     assert now.tolist() == [0, 4, 5]
     assert [each.tolist() for each in d.aligned_values({"a": 1, "c": 2}, {"b": 3})] == [[1, 0, 2], [0, 3, 0]]
