@@ -13,6 +13,15 @@ from app.numerals import compact
 
 Values = Sequence[float | None]
 
+DOTS = 60
+"""Of more values than these only the line is drawn, and those that are marked."""
+SHAPES = {
+    "high": ((0, -6), (6, 0), (0, 6), (-6, 0)),
+    "medium": ((-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5)),
+    "low": ((0, -5), (5, 4), (-5, 4)),
+}
+"""Severities differ by their marks' shape, as elsewhere on the page."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -29,7 +38,8 @@ class Stack:
 
 @dataclass(frozen=True)
 class Mark:
-    """One point of a line: what it is, told in a tip; `kind` is a class that sets it apart, by its shape as well."""
+    """One point of a line: what it is, told in a tip; `kind` is a class that sets it apart, by its shape as well: a
+    severity, or another word for what is as grave as the highest."""
 
     at: datetime
     value: float | None
@@ -84,6 +94,23 @@ def histogram(counts: Sequence[float], label: str = "", width: int = 112, height
     ]
     ground = f'<line class="ground" x1="0" x2="{width}" y1="{height - 0.25}" y2="{height - 0.25}"/>'
     return _svg("hist", width, height, [ground, *parts], label)
+
+
+def pair(bins: Sequence[Bin], label: str, width: int = 112, height: int = 30) -> Markup:
+    """The same small, for a list: the earlier distribution broad, the present one slim before it."""
+    top = max((max(each.before, each.now) for each in bins), default=0)
+    if top <= 0:
+        return Markup("")
+    bar = width / len(bins)
+    parts = [f'<line class="ground" x1="0" x2="{width}" y1="{height - 0.25}" y2="{height - 0.25}"/>']
+    for name, inset in (("before", 0.02), ("now", 0.3)):
+        for i, each in enumerate(bins):
+            share = each.before if name == "before" else each.now
+            if share > 0:
+                tall, wide = max(share / top * height, 1.2), bar * (1 - 2 * inset)
+                place = f'x="{(i + inset) * bar:.1f}" y="{height - tall:.1f}"'
+                parts.append(f'<rect class="{name}" {place} width="{wide:.1f}" height="{tall:.1f}"/>')
+    return _svg("hist pair", width, height, parts, label)
 
 
 def overlaid(bins: Sequence[Bin], label: str, ends: Sequence[str], width: int = 640, height: int = 190) -> Markup:
@@ -197,16 +224,51 @@ def line(
     if level is not None:
         y = down(level)
         parts.append(f'<line class="level" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
-    parts += [_point(*place, mark) for place, mark in zip(places, marks, strict=True) if place]
+    has_dots = len(known) <= DOTS
+    shown = [(place, mark) for place, mark in zip(places, marks, strict=True) if place and (mark.kind or has_dots)]
+    parts += [_point(*place, mark) for place, mark in shown]
     parts += _dates(first, marks[-1].at, left, width, height)
     return _chart(parts, width, height, label, "trend")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The quantiles of one run, the lowest first: of five the outer ones, the inner ones, and the median."""
+
+    at: datetime
+    values: tuple[float, float, float, float, float] | None
+
+
+def fan(spreads: Sequence[Spread], label: str, unit: str = "", width: int = 640, height: int = 190) -> Markup:
+    """Quantiles over time: a pale band between the outer ones, a darker one between the inner, a line of medians."""
+    known = [each.values for each in spreads if each.values is not None]
+    if not known:
+        return Markup("")
+    left, ground, right = 44, height - 20, width - 8
+    scale = scale_between(min(v[0] for v in known), max(v[-1] for v in known), whole=False)
+    first, span = spreads[0].at, (spreads[-1].at - spreads[0].at) or timedelta(1)
+
+    def place(each: Spread, i: int) -> tuple[float, float] | None:
+        if each.values is None:
+            return None
+        x = left + 6 + (each.at - first) / span * (right - left - 6)
+        return x, ground - (each.values[i] - scale[0]) / (scale[-1] - scale[0]) * (ground - 10)
+
+    lines = [_unbroken(place(each, i) for each in spreads) for i in range(5)]
+    parts = _grid(scale, left, width, ground, ground - 10, unit)
+    for name, low, high in (("outer", 0, 4), ("inner", 1, 3)):
+        for under, over in zip(lines[low], lines[high], strict=True):
+            parts.append(f'<polygon class="{name}" points="{_points([*over, *reversed(under)])}"/>')
+    parts += [f'<polyline points="{_points(run)}"/>' for run in lines[2]]
+    parts += _dates(first, spreads[-1].at, left, width, height)
+    return _chart(parts, width, height, label, "trend fan")
 
 
 def _point(x: float, y: float, mark: Mark) -> str:
     tip = f"<title>{escape(mark.tip)}</title>"
     if not mark.kind:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5">{tip}</circle>'
-    corners = _points([(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)])
+    corners = _points([(x + right, y + down) for right, down in SHAPES.get(mark.kind, SHAPES["high"])])
     return f'<path class="{mark.kind}" d="M{corners.replace(" ", "L")}z">{tip}</path>'
 
 

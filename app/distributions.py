@@ -10,11 +10,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.charts import Bin, overlaid
+from app.charts import Bin, overlaid, pair
 from app.numerals import number, percent
 from app.queries.profiles import ColumnProfile
 
-FEWEST, MOST = 8, 48
+FEWEST, MOST, SMALL = 8, 48, 24
 LISTED = 10
 
 
@@ -46,8 +46,24 @@ def overlay(before: ColumnProfile | None, now: ColumnProfile | None) -> Overlay:
         old, new = bins(before), bins(now)
         if old and new:
             return Overlay(picture=_picture(old, new, _write_day if bins is _days else number))
-    values = _values(before, now)
+    values = values_of(before, now)
     return Overlay(values=values) if values else Overlay(values=_nulls(before, now))
+
+
+def thumbnail(before: ColumnProfile | None, now: ColumnProfile | None) -> Markup:
+    """The same as a small picture; empty where there is nothing to lay over each other."""
+    if before is None or now is None:
+        return Markup("")
+    for bins in (_numbers, _days):
+        old, new = bins(before), bins(now)
+        if old and new:
+            write = _write_day if bins is _days else number
+            pairs = _pairs(old, new, write, SMALL)
+            return pair(pairs, _told(old, new, write)) if pairs else Markup("")
+    values = [each for each in values_of(before, now) if each.name is not None]
+    bars = [Bin((each.before or 0) / 100, (each.now or 0) / 100, "") for each in values]
+    told = f"Shares of the {len(bars)} most frequent values, before and now"
+    return pair(bars, told) if len(bars) > 1 else Markup("")
 
 
 @dataclass(frozen=True)
@@ -86,15 +102,32 @@ def _bins(found: Sequence[tuple[float, float, float]]) -> _Bins | None:
 
 
 def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
-    low, high = min(before.edges[0], now.edges[0]), max(before.edges[-1], now.edges[-1])
-    if not high - low > 0 or high - low == float("inf"):
+    pairs = _pairs(before, now, write)
+    if not pairs:
         return Markup("")
+    low, high = _ends(before, now)
+    return overlaid(pairs, _told(before, now, write), [write(low), write((low + high) / 2), write(high)])
+
+
+def _told(before: _Bins, now: _Bins, write: Any) -> str:
+    ends = [f"{write(bins.edges[0])} to {write(bins.edges[-1])}" for bins in (before, now)]
+    return f"Shares of the values by size: from {ends[0]} before, from {ends[1]} now"
+
+
+def _ends(before: _Bins, now: _Bins) -> tuple[float, float]:
+    return min(before.edges[0], now.edges[0]), max(before.edges[-1], now.edges[-1])
+
+
+def _pairs(before: _Bins, now: _Bins, write: Any, most: int = MOST) -> list[Bin]:
+    low, high = _ends(before, now)
+    if not high - low > 0 or high - low == float("inf"):
+        return []
     # As narrow as those that are stored: equal ranges keep their bins as they are.
     narrowest = min((b - a for bins in (before, now) for a, b in pairwise(bins.edges) if b > a), default=high - low)
-    count = min(max(round((high - low) / narrowest), FEWEST), MOST)
+    count = min(max(round((high - low) / narrowest), FEWEST), most)
     edges = [low + (high - low) * i / count for i in range(count + 1)]
     shares = [_rebinned(bins, edges) for bins in (before, now)]
-    pairs = [
+    return [
         Bin(
             old,
             new,
@@ -102,9 +135,6 @@ def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
         )
         for i, (old, new) in enumerate(zip(*shares, strict=True))
     ]
-    ends = [f"{write(bins.edges[0])} to {write(bins.edges[-1])}" for bins in (before, now)]
-    label = f"Shares of the values by size: from {ends[0]} before, from {ends[1]} now"
-    return overlaid(pairs, label, [write(low), write((low + high) / 2), write(high)])
 
 
 def _rebinned(bins: _Bins, edges: Sequence[float]) -> list[float]:
@@ -123,7 +153,13 @@ def _rebinned(bins: _Bins, edges: Sequence[float]) -> list[float]:
     return found
 
 
-def _values(before: ColumnProfile, now: ColumnProfile) -> tuple[Value, ...]:
+def values_alone(now: ColumnProfile, most: int = LISTED) -> tuple[Value, ...]:
+    """The most frequent of one run, where there is none to lay it over."""
+    rows = now.number("count")
+    return tuple(Value(name, None, 100 * count / rows if rows else None) for name, count in now.top_values[:most])
+
+
+def values_of(before: ColumnProfile, now: ColumnProfile) -> tuple[Value, ...]:
     """Those that are most frequent in either run, and NULL where there is any."""
     old, new = dict(before.top_values), dict(now.top_values)
     if not old or not new:

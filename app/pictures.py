@@ -8,12 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.charts import Mark, Stack, histogram, line, spark, stacked
+from app.charts import Stack, histogram, spark, stacked
 from app.numerals import compact, exact, number, percent
 from app.queries.decisions import Day
 from app.queries.profiles import ColumnProfile
 from app.queries.runs import GOOD_STATUSES
-from app.words import plural
 
 
 @dataclass(frozen=True)
@@ -92,30 +91,6 @@ def top_shares(column: ColumnProfile, most: int = 3) -> list[tuple[str, float | 
     """The most frequent values: value, share of all rows in percent, count."""
     rows = column.number("count")
     return [(value, 100 * count / rows if rows else None, count) for value, count in column.top_values[:most]]
-
-
-def row_chart(runs: Sequence[Any]) -> Markup:
-    """Row counts of one table's good runs, oldest first."""
-    marks = [Mark(run.profiled_at, run.row_count, f"{day(run)}: {exact(run.row_count)} rows") for run in runs]
-    return _over_time(marks, runs, "Row count", compact)
-
-
-def null_chart(runs: Sequence[Any], shares: Sequence[float | None]) -> Markup:
-    """The mean null share over all columns of one table's good runs, oldest first."""
-    pairs = zip(runs, shares, strict=True)
-    marks = [Mark(run.profiled_at, value, f"{day(run)}: {percent(value)} null") for run, value in pairs]
-    return _over_time(marks, runs, "Null share, mean of all columns", percent, "%")
-
-
-def _over_time(marks: Sequence[Mark], runs: Sequence[Any], name: str, write: Any, unit: str = "") -> Markup:
-    known = [mark.value for mark in marks if mark.value is not None]
-    if len(known) < 2:
-        return Markup("")
-    told = (
-        f"{name} in {len(known)} {plural(len(known), 'run')} from {day(runs[0])} to {day(runs[-1])}: "
-        f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
-    )
-    return line(marks, told, unit)
 
 
 def spared_chart(days: Sequence[Day]) -> Markup:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort
+from htmx_flask import request
 
 from app import pictures
+from app.calendars import calendar
 from app.extensions import db
 from app.hand import can_run
-from app.pages import parse, show
+from app.links import Wanted
+from app.pages import is_part, parse, show
 from app.pages.drift import lines_of
 from app.preview import config_or_none
-from app.queries import decisions, findings, profiles, tables, warehouses
+from app.queries import decisions, tables, warehouses
 from app.queries.pages import Page
-from app.queries.runs import GOOD_STATUSES
-from app.schemas.tables import TableChoice, TablePageFilter
+from app.schemas.columns import TableHistoryFilter
+from app.schemas.tables import TablePageFilter
 from app.standing import standing
+from app.table_view import History, history_of, versions
 from profilemesh.tables import TableRef
 
 pages = Blueprint("tables", __name__, url_prefix="/tables")
@@ -45,42 +49,48 @@ def index() -> Response:
 
 @pages.get("/<name:table>")
 def one(table: str) -> Response:
-    wanted, now = parse(TableChoice), datetime.now(UTC)
+    wanted, now = parse(TableHistoryFilter), datetime.now(UTC)
     found = [] if "\0" in table else tables.find(db.session(), table, wanted["schema"], wanted["warehouse"])
     if not found:
         abort(404, description=f"Table {table} not found.")
-    return show("tables/show.html", table=found[0], also_in=found[1:], **_shown(found[0], now), now=now)
+    return page_of(found, wanted, now)
 
 
-def _shown(table: TableRef, now: datetime) -> dict[str, Any]:
+def page_of(found: Sequence[TableRef], wanted: Wanted, now: datetime) -> Response:
+    """The page of the first of these tables, which have the same name; htmx gets the part that it is to replace."""
+    table = found[0]
+    history = history_of(db.session(), table, wanted, now)
+    part = {"columns": "tables/_columns.html", "history": "tables/_history.html"}.get(request.htmx.target or "")
+    whole = {} if part and is_part() else _standing_of(table, history, now)
+    shown = show(
+        "tables/show.html", part, table=table, also_in=found[1:], history=history, wanted=wanted, **whole, now=now
+    )
+    shown.vary.add("HX-Target")
+    return shown
+
+
+def _standing_of(table: TableRef, history: History, now: datetime) -> dict[str, Any]:
+    """What stands around the history: how the table stands, its findings, decisions and partitions."""
     session = db.session()
     state = tables.state_of(session, table)
-    runs = tables.newest_runs(session, table)
-    good = [run for run in reversed(runs) if run.status in GOOD_STATUSES][-30:]
-    # Sixty failures in a row push the last good run off the list.
-    latest = good[-1] if good else tables.latest_good(session, table)
-    trend = profiles.trends(session, good)
-    columns = profiles.profile_of(session, latest) if latest is not None else []
-    drifted, drift_count = findings.of_table(session, table, now)
+    stands = standing(table, state, config_or_none(), now)
     return {
-        "drifted": list(lines_of(drifted, _courses(drifted, good, trend))),
-        "drift_count": drift_count,
         "state": state,
-        "stands": standing(table, state, config_or_none(), now),
+        "stands": stands,
+        "calendar": calendar(stands.partitions),
         "decisions": decisions.newest_of(session, table),
         "can_run": can_run(),
-        "runs": runs[:15],
-        "run_count": tables.count_runs(session, table) if len(runs) == 60 else len(runs),
-        "latest": latest,
-        "columns": columns,
-        "trends": {c.name: pictures.column_trend(c, trend.get(c.name)) for c in columns},
-        "row_chart": pictures.row_chart(good),
-        "null_chart": pictures.null_chart(good, profiles.null_share(trend, len(good))),
+        "drifted": list(lines_of(history.drifted, _courses(history))),
+        "versions": versions(history.past.schema),
     }
 
 
-def _courses(drifted: Sequence[Any], good: Sequence[Any], trend: Mapping[str, Any]) -> dict[str, list[float | None]]:
+def _courses(history: History) -> dict[str, list[float | None]]:
     """Of the findings whose metric the page has read anyway."""
-    found = {each.finding_id: trend.get(each.column_name, {}).get(each.metric_name, []) for each in drifted}
-    rows = [run.row_count for run in good]
-    return found | {each.finding_id: rows for each in drifted if each.metric_name == "row_count"}
+    columns, rows = history.trends.columns, [run.row_count for run in history.sparks]
+    return {
+        each.finding_id: rows
+        if each.metric_name == "row_count"
+        else columns.get(each.column_name, {}).get(each.metric_name, [])
+        for each in history.drifted
+    }

@@ -29,7 +29,7 @@ OF_LAST = (
     OCCURRENCE.details,
 )
 LATEST = sa.and_(OCCURRENCE.finding_id == FINDING.finding_id, OCCURRENCE.run_id == FINDING.last_run_id)
-_COLUMNS = [column for column in FINDINGS.c if column.name != "state"]
+WHOLE_FINDING = [column for column in FINDINGS.c if column.name != "state"]
 RANK = sa.case((FINDING.severity == "high", 2), (FINDING.severity == "medium", 1), else_=0)
 
 
@@ -84,7 +84,7 @@ class Findings:
 
     @property
     def listed(self) -> sa.Select[*tuple[Any, ...]]:
-        wanted = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
+        wanted = sa.select(*WHOLE_FINDING, state_at(self.now).label("state"), *OF_LAST)
         return wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(*self._conditions())
 
     @property
@@ -107,7 +107,7 @@ class Findings:
         sizes, skipped = _cut(self._tables(), limit, offset)
         ids = self._ids_of(list(sizes))[skipped : skipped + limit]
         places = {finding_id: place for place, finding_id in enumerate(ids)}
-        whole = sa.select(*_COLUMNS, state_at(self.now).label("state"), *OF_LAST)
+        whole = sa.select(*WHOLE_FINDING, state_at(self.now).label("state"), *OF_LAST)
         joined = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(ids))
         rows = sorted(self.session.execute(joined), key=lambda row: places[row.finding_id]) if ids else []
         return [Listed(row, sizes[row.warehouse, row.schema_name, row.table_name]) for row in rows]
@@ -203,7 +203,7 @@ def any_finding(session: Session) -> bool:
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
     """What is not resolved of a table, the worst of what is open first, and how much that is in all."""
     wanted = (
-        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST, sa.func.count().over().label("of_table"))
+        sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST, sa.func.count().over().label("of_table"))
         .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
         .where(FINDING.warehouse == table.warehouse, FINDING.schema_name == table.schema)
         .where(FINDING.table_name == table.name, *in_state("unresolved", now))
@@ -218,7 +218,7 @@ def worst(
 ) -> list[Any]:
     """The worst of what is open, in these warehouses (None: in all), last found by a run of this environment."""
     wanted = (
-        sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
+        sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
         .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
         .where(*in_state("open", now))
         .order_by(RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
@@ -251,7 +251,7 @@ def of_run(session: Session, run: Any, now: datetime) -> list[Any]:
 
 
 def find(session: Session, finding_id: str, now: datetime) -> Any | None:
-    wanted = sa.select(*_COLUMNS, state_at(now).label("state"), *OF_LAST)
+    wanted = sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
     joined = wanted.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
     return session.execute(joined.where(FINDING.finding_id == finding_id)).one_or_none()
 

@@ -212,9 +212,8 @@ def find(session: Session, name: str, schema: str | None, warehouse: str | None)
     wanted = sa.select(*STATE_KEY, newest, STATE.last_profiled_at).where(STATE.table_name == name)
     if schema:
         wanted = wanted.where(STATE.schema_name == schema)
-    names = warehouses.meant(session, warehouse)
-    if names is not None:
-        wanted = wanted.where(STATE.warehouse.in_(names))
+    if warehouse:
+        wanted = wanted.where(warehouses.is_meant(STATE.warehouse, warehouse))
     rows = session.execute(wanted).all()
     latest = {TableRef(*row[:3]): max(filter(None, row[3:]), default=LONG_AGO) for row in rows}
     return sorted(latest, key=lambda table: (latest[table], table), reverse=True)

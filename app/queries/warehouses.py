@@ -30,6 +30,7 @@ def _types() -> sa.Select[*tuple[Any, ...]]:
         .order_by(state.schema_name, state.table_name)
         .limit(1)
         .scalar_subquery()
+        .label("type")
     )
     return sa.select(known.c.name, type_).where(known.c.name.is_not(None))
 
@@ -39,6 +40,12 @@ def meant(session: Session, wanted: str | None) -> set[str] | None:
     if not wanted:
         return None
     return {wanted, *(name for name, type_ in types(session).items() if type_ == wanted)}
+
+
+def is_meant(column: sa.ColumnElement[str], wanted: str) -> sa.ColumnElement[bool]:
+    """The same as a condition, where one statement is to do."""
+    named = _types().subquery().c
+    return sa.or_(column == wanted, column.in_(sa.select(named.name).where(named.type == wanted)))
 
 
 def with_runs_of(session: Session, wanted: str | None) -> frozenset[str] | None:
