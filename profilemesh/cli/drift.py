@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
-from profilemesh.cli import Context, config_option, json_option, known_tables, only_option
+from profilemesh.cli.context import Context, config_option, json_option, only_option, opened_storage
+from profilemesh.cli.names import known_tables
+from profilemesh.cli.terminal import DASH, ago, new_grid
+from profilemesh.clock import utc_now
 from profilemesh.config import load_rules
-from profilemesh.runner import utc_now
-from profilemesh.storage import findings, open_storage
+from profilemesh.storage import findings
 from profilemesh.storage.models import StoredFinding
-from profilemesh.terminal import DASH, ago, new_grid
 
 _COLOURS = {"high": "red", "medium": "yellow", "low": "blue"}
 _SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -80,7 +80,7 @@ def drift(
     if since is not None or rules is not None:
         raise click.UsageError("--since and --rules belong to --replay")
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         tables = None if only is None else known_tables(config, storage, only)
         with storage.read() as session:
             found = session.scalars(findings.listing(tables, is_all=is_all).limit(limit)).all()
@@ -90,7 +90,7 @@ def drift(
 def _replay(context: Context, only: str | None, since: datetime, rules: Path | None) -> None:
     config = context.config()
     tried = load_rules(rules) if rules else config.drift_detection
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         tables = None if only is None else known_tables(config, storage, only)
         done = backtest(storage, tried, since, utc_now(), tables)
     context.show(as_json(done, str(rules) if rules else None), lambda console: _draw_backtest(console, done))

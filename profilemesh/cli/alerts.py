@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,11 @@ from rich.markup import escape
 from profilemesh.alerts.delivery import Delivered, deliver
 from profilemesh.alerts.messages import Message
 from profilemesh.alerts.standing import RouteStanding, route_standings
-from profilemesh.cli import DONE, FAILED, Context, config_option, json_option
+from profilemesh.cli.context import DONE, FAILED, Context, config_option, json_option, opened_storage
+from profilemesh.cli.terminal import DASH, ago, new_grid
 from profilemesh.config import Config, Route
 from profilemesh.config.problems import did_you_mean
 from profilemesh.errors import ConfigError
-from profilemesh.storage import open_storage
-from profilemesh.terminal import DASH, ago, new_grid
 
 if TYPE_CHECKING:
     from profilemesh.alerts.channels import Sent
@@ -31,7 +29,7 @@ _COLOURS = {"failing": "red", "waiting": "yellow", "quiet": "blue", "idle": "gre
 
 @click.group()
 def alerts() -> None:
-    """Messages about findings: deliver them, try a route, see how they stand."""
+    """Deliver messages about findings, try a route, see how they stand."""
 
 
 @alerts.command("deliver")
@@ -45,7 +43,7 @@ def deliver_now(context: Context) -> None:
     profilemesh alerts deliver
     """
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         done = deliver(config, storage)
     context.show(asdict(done), lambda console: draw_delivered(console, done))
     sys.exit(FAILED if done.failed or done.given_up else DONE)
@@ -85,7 +83,7 @@ def status(context: Context) -> None:
     profilemesh alerts status --json
     """
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         rows = route_standings(config, storage)
     context.show([asdict(row) for row in rows], lambda console: draw_standings(console, rows))
 

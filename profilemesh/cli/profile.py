@@ -1,0 +1,81 @@
+"""`profilemesh profile`: the same plan, carried out."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from profilemesh import reasons
+from profilemesh.alerts.delivery import deliver
+from profilemesh.cli.context import (
+    DONE,
+    FAILED,
+    Context,
+    config_option,
+    full_option,
+    json_option,
+    only_option,
+    opened_storage,
+    stoppable,
+)
+from profilemesh.cli.names import table_json
+from profilemesh.cli.plan import draw_problems, plan_json, require_known
+from profilemesh.cli.progress import progress
+from profilemesh.reasons import Rows, told
+from profilemesh.runner import Outcome, Report, look, opened, run_plan, utc_now
+
+
+@click.command()
+@config_option
+@json_option
+@only_option
+@full_option
+@click.pass_obj
+def profile(context: Context, only: str | None, force: bool) -> None:
+    """Profile every table that changed, or that cannot be proved unchanged.
+
+    \b
+    profilemesh profile
+    profilemesh profile --table orders --full
+    """
+    config = context.config()
+    with stoppable(), opened_storage(config) as storage, opened(config) as warehouses:
+        made = look(config, storage, warehouses, utc_now(), only=only, force=force)
+        require_known(made, only)
+        with progress(len(made.to_read), quiet=context.as_json) as listener:
+            report = run_plan(made, config, storage, warehouses, listener=listener)
+        delivered = deliver(config, storage)
+    data = _report_json(report) | {"alerts": asdict(delivered)}
+    context.show(data, lambda console: draw_report(console, report))
+    for route, error in delivered.failed.items():
+        click.echo(f"warning: alerts of {route} wait: {error}", err=True)
+    sys.exit(FAILED if report.is_trouble else DONE)
+
+
+def _report_json(report: Report) -> dict[str, Any]:
+    outcomes = [_outcome_json(outcome) for outcome in report.outcomes]
+    return plan_json(report.plan) | {"outcomes": outcomes, "rows": asdict(Rows.of(report))}
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    found = asdict(outcome)
+    found.pop("table")
+    return table_json(outcome.table) | found
+
+
+def draw_report(out: Console, report: Report) -> None:
+    draw_problems(out, report.plan)
+    if not report.outcomes:
+        out.print(escape(told(report.plan)))
+        return
+    counts = Counter(outcome.status for outcome in report.outcomes)
+    words = {"success": "profiled", "failed": "failed", "deferred": "put off"}
+    done = ", ".join(f"{reasons.tables(counts[status])} {word}" for status, word in words.items() if counts[status])
+    parts = [done, *reasons.left_alone(report.plan.decisions), str(reasons.Rows.of(report))]
+    out.print(escape(f"{'; '.join(parts)}."))
