@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from profilemesh.storage.upgrade import upgrade
+from tests.engine.loads import Calm
 from tests.engine.ticks import Project, copied
 
 
@@ -28,3 +29,9 @@ def project_on_both(request: pytest.FixtureRequest, project: Project) -> Project
         project.postgres_url = request.getfixturevalue("postgres_url")
         upgrade(project.url)
     return project
+
+
+@pytest.fixture(scope="session")
+def calm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """Gives a project a past of calm days."""
+    return Calm(tmp_path_factory.mktemp("calm"), lambda: request.getfixturevalue("postgres_server").execute)
