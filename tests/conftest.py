@@ -16,12 +16,21 @@ import pytest
 
 from profilemesh.storage.upgrade import upgrade
 
-LONG = ("tests/test_first_run.py", "tests/test_demo_drift.py", "tests/engine/test_comparing.py")
+LONG = (
+    "tests/test_first_run.py",
+    "tests/test_demo_drift.py",
+    "tests/engine/test_comparing.py",
+    "tests/test_seed.py",
+    "tests/browser/",
+    "tests/engine/test_faults.py",
+    "tests/engine/test_runner.py",
+    "tests/engine/profiling/test_types.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: begun last, one worker would be at them while the other has nothing left to do."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: next((i for i, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @dataclass(frozen=True)
