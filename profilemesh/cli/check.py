@@ -11,19 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from profilemesh.cli.context import DONE, FAILED, Context, config_option, json_option
+from profilemesh.cli.told import command
 from profilemesh.runner import opened
 from profilemesh.warehouses.base import CheckResult
 
 
-@click.command()
+@command(
+    examples=["profilemesh check", "profilemesh -c other.yml check --json"],
+    exits={1: "something is wrong with a warehouse"},
+    json="An object: for each warehouse a list of `subject`, `ok`, `message`, `remedy`.",
+)
 @config_option
 @json_option
 @click.pass_obj
 def check(context: Context) -> None:
-    """Can each warehouse be reached and read? Which metadata is missing, and what does that cost?
+    """Can each warehouse be reached and read?
 
-    \b
-    profilemesh check
+    Tells which metadata is missing too, what that costs, and what to do about it.
     """
     config = context.config()
     with opened(config) as warehouses:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from profilemesh.config import Config
     from profilemesh.storage import Storage
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, MISUSED, DRIFTED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @dataclass

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option
+from profilemesh.cli.told import Told
 from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
 from profilemesh.storage.upgrade import UpgradeReport, upgrade
 
@@ -18,7 +19,13 @@ def db() -> None:
     """Create or upgrade the storage database."""
 
 
-@db.command("upgrade")
+@db.command(
+    "upgrade",
+    cls=Told,
+    examples=["profilemesh db upgrade"],
+    exits={1: "the database cannot be upgraded; nothing was changed"},
+    json="An object: `from_revision`, `to_revision`, `backup`, `command` that makes a backup, `adopted` tables.",
+)
 @config_option
 @json_option
 @click.option("--no-backup", is_flag=True, help="Do not copy a SQLite storage first.")

@@ -12,23 +12,28 @@ from rich.markup import escape
 from profilemesh.cli.context import Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
 from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, rows_of, styled
+from profilemesh.cli.told import command
 from profilemesh.reasons import why
 from profilemesh.storage import decisions as log
 from profilemesh.storage.models import LoggedDecision
 
 
-@click.command("decisions")
+@command(
+    "decisions",
+    examples=["profilemesh decisions", "profilemesh decisions --table orders --limit 5 --json"],
+    json="""A list of objects as the decision log has them: `warehouse`, `schema_name`, `table_name`, `action`,
+    `reason`, `evidence`, `outcome`, `ticks`, `decided_at`, `last_at`,
+    rows and bytes estimated, read and of a full scan.""",
+)
 @config_option
 @json_option
 @only_option
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @click.pass_obj
 def decisions(context: Context, only: str | None, limit: int) -> None:
-    """Show what was decided, and what came of it, newest first. Equal skips in a row are one.
+    """Show what was decided, and what came of it, newest first.
 
-    \b
-    profilemesh decisions
-    profilemesh decisions --table orders --limit 5 --json
+    Equal skips in a row are one row, with the number of its ticks.
     """
     config = context.config()
     with opened_storage(config) as storage:

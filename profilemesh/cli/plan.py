@@ -22,6 +22,7 @@ from profilemesh.cli.context import (
 )
 from profilemesh.cli.names import table_json
 from profilemesh.cli.terminal import ROOMY, new_grid, rows_of, score, styled
+from profilemesh.cli.told import command
 from profilemesh.errors import ConfigError
 from profilemesh.planning import Action, Decision, Plan
 from profilemesh.planning.costs import Cost
@@ -29,7 +30,13 @@ from profilemesh.reasons import told, why
 from profilemesh.runner import look, opened, utc_now
 
 
-@click.command()
+@command(
+    examples=["profilemesh plan", "profilemesh plan --table 'shop.main.*' --json"],
+    exits={1: "a warehouse cannot be reached, or a configured table is missing, as `profile` would end"},
+    json="""An object: `plan_id`, `made_at`, `decisions` (each with `warehouse`, `schema`, `table`, `action`, `reason`,
+    `meaning`, `evidence`, `staleness`, `reads` and `full_scan` as `rows`, `bytes`, `is_measured`, `fraction`, `due_at`,
+    `rows_estimate`, `partitions`, `partitions_to_read`), `troubles` by warehouse, `missing`, `unmatched_columns`.""",
+)
 @config_option
 @json_option
 @only_option
@@ -38,9 +45,8 @@ from profilemesh.runner import look, opened, utc_now
 def plan(context: Context, only: str | None, force: bool) -> None:
     """Show what the next tick would do and why. Writes nothing.
 
-    \b
-    profilemesh plan
-    profilemesh plan --table 'shop.main.*' --json
+    Tells what each reading is expected to cost (`~` marks an estimate), and on a wide terminal what a full scan would
+    cost and how stale each profile is.
     """
     config = context.config()
     with opened_storage(config) as storage, opened(config) as warehouses:

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, rows_of, score, soon, styled, without_name
+from profilemesh.cli.told import command
 from profilemesh.config.model import IncrementalConfig
 from profilemesh.planning.intervals import due_at
 from profilemesh.reasons import MEANINGS
@@ -21,16 +22,20 @@ from profilemesh.storage.runs import table_of
 from profilemesh.tables import TableRef
 
 
-@click.command()
+@command(
+    examples=["profilemesh status", "profilemesh status --json"],
+    json="""A list of objects: `warehouse`, `schema`, `table`, `rows`, `last_profiled_at`, `last_verified_at`,
+    `last_changed_at`, `decision`, `reason`, `last_status`, `error`, `staleness_score`, `due_at`, `paused_at`,
+    `vanished_at`. What is unknown is null.""",
+)
 @config_option
 @json_option
 @click.pass_obj
 def status(context: Context) -> None:
-    """Show how every known table stands: its last profile, how stale it is, when it is due, the last decision and why.
+    """Show how every known table stands: its last profile, how stale it is, when it is due.
 
-    \b
-    profilemesh status
-    profilemesh status --json
+    Tells rows, last profiled, the last decision with its reason, and whether it is paused; on a wide terminal (120
+    columns) also last verified unchanged, staleness, from when on it may be read again if it changed, and the last run.
     """
     config = context.config()
     with opened_storage(config) as storage, storage.read() as session:

@@ -11,50 +11,51 @@ from sqlalchemy.orm import Session
 
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.names import known_tables, table_json
+from profilemesh.cli.told import command
 from profilemesh.clock import utc_now
 from profilemesh.storage import steering
 from profilemesh.tables import TableRef
 
+EXITS = {2: "no table is called so; the message has the names that are near"}
+JSON = "A list of objects: `warehouse`, `schema`, `table`, `done` in words."
 
-@click.command()
+
+@command(examples=["profilemesh pause orders", "profilemesh pause 'shop.main.*'"], exits=EXITS, json=JSON)
 @config_option
 @json_option
 @click.argument("table")
 @click.pass_obj
 def pause(context: Context, table: str) -> None:
-    """Read TABLE no more until `resume`: a name, schema.table, warehouse.schema.table, or a glob of them.
+    """Read TABLE no more until `resume`.
 
-    \b
-    profilemesh pause orders
-    profilemesh pause 'shop.main.*'
+    TABLE is a name, schema.table, warehouse.schema.table, or a glob of them.
     """
     _steer(context, table, "is paused", lambda session, each: steering.pause(session, each, utc_now()))
 
 
-@click.command()
+@command(examples=["profilemesh resume orders"], exits=EXITS, json=JSON)
 @config_option
 @json_option
 @click.argument("table")
 @click.pass_obj
 def resume(context: Context, table: str) -> None:
-    """Take TABLE up again after `pause`; the next tick decides on it.
+    """Take TABLE up again after `pause`.
 
-    \b
-    profilemesh resume orders
+    The next tick decides on it. What changed meanwhile was not forgotten.
     """
     _steer(context, table, "is taken up again", steering.resume)
 
 
-@click.command()
+@command(examples=["profilemesh cancel orders"], exits=EXITS, json=JSON)
 @config_option
 @json_option
 @click.argument("table")
 @click.pass_obj
 def cancel(context: Context, table: str) -> None:
-    """Stop the scan of TABLE, whichever process reads it; its last profile stays. The next tick tries again.
+    """Stop the scan of TABLE, whichever process reads it.
 
-    \b
-    profilemesh cancel orders
+    It ends within a second or two. Its run ends as failed, its last profile stays, and the next tick tries again:
+    `pause` it to prevent that.
     """
 
     def ask(session: Session, each: TableRef) -> str:
