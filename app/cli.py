@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from app import create_app
 from app.extensions import THREADS
 from app.settings import read_settings
-from profilemesh.cli import config_option
+from profilemesh.cli.context import config_option
 from profilemesh.errors import ProfileMeshError
 
 # For the requests that are being answered, and then for the tick in hand to give back its tables.

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from profilemesh.planning import Action, Decision, Plan, Reason
 from profilemesh.planning.decisions import was_hashed
-from profilemesh.runner import Report
 from profilemesh.tables import TableRef
+
+if TYPE_CHECKING:
+    from profilemesh.runner import Report
 
 MEANINGS = {reason.value: reason.meaning for reason in Reason}
 LEFT_OPEN = {

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from profilemesh.clock import utc_now
 from profilemesh.config.model import Config
 from profilemesh.errors import Interrupted, StorageError
 from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
@@ -45,10 +46,6 @@ HEED_SECONDS = 0.2
 """How often `stop` is looked at."""
 MIND_SECONDS = 1.0
 """How often progress is written down and requests to stop are looked for while tables are read."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,23 @@ from typing import Any
 import psycopg2
 import pytest
 
-LONG = ("tests/test_first_run.py", "tests/test_demo_drift.py", "tests/engine/test_comparing.py")
+from profilemesh.storage.upgrade import upgrade
+
+LONG = (
+    "tests/test_first_run.py",
+    "tests/test_demo_drift.py",
+    "tests/engine/test_comparing.py",
+    "tests/test_seed.py",
+    "tests/browser/",
+    "tests/engine/test_faults.py",
+    "tests/engine/test_runner.py",
+    "tests/engine/profiling/test_types.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: begun last, one worker would be at them while the other has nothing left to do."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: next((i for i, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @dataclass(frozen=True)
@@ -106,4 +117,38 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'storage.db'}"
     url: str = request.getfixturevalue("postgres_url")
+    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+@pytest.fixture(scope="session")
+def empty_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an up-to-date storage without rows, to copy."""
+    path = tmp_path_factory.mktemp("storage") / "empty.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres_server: PostgresServer) -> str:
+    """The name of the same on PostgreSQL, to be the template of others: to upgrade one takes longer than most tests."""
+    postgres_server.execute("CREATE DATABASE empty_storage")
+    upgrade(postgres_server.url("empty_storage"))
+    return "empty_storage"
+
+
+@pytest.fixture
+def postgres_storage(postgres_server: PostgresServer, empty_postgres: str) -> Iterator[str]:
+    """The URL of an up-to-date storage without rows on PostgreSQL."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE {empty_postgres}")
+    yield postgres_server.url(name)
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh_url(request: pytest.FixtureRequest, empty_storage: Path, tmp_path: Path) -> str:
+    """A SQLAlchemy URL of an up-to-date storage without rows, on SQLite and on PostgreSQL in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(empty_storage, tmp_path / 'storage.db')}"
+    url: str = request.getfixturevalue("postgres_storage")
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)

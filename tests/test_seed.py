@@ -76,9 +76,8 @@ def copied(two_days: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def storage(storage_url: str) -> Iterator[Storage]:
-    upgrade(storage_url)
-    with closing(open_storage(storage_url)) as opened:
+def storage(fresh_url: str) -> Iterator[Storage]:
+    with closing(open_storage(fresh_url)) as opened:
         yield opened
 
 

@@ -16,7 +16,6 @@ from app import create_app
 from app.extensions import db
 from jobs.by_hand import ByHand
 from jobs.tick import Project
-from profilemesh.storage.upgrade import upgrade
 from tests.engine.ticks import write_duckdb
 
 ORIGIN = "https://dash.example.com"
@@ -26,13 +25,6 @@ NO_CONFIG = "/nowhere/profilemesh.yml"
 def make_app(url: str, **settings: Any) -> Flask:
     given = {"PROFILEMESH_DB_URL": url, "PROFILEMESH_CONFIG": NO_CONFIG, "CORS_ORIGINS": ORIGIN, **settings}
     return create_app({"TESTING": True, "PROPAGATE_EXCEPTIONS": False, **given})
-
-
-@pytest.fixture(scope="session")
-def empty_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("storage") / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from flask_smorest import Blueprint
 
 from app.answers import send
 from app.api.described import RUN, TABLE, leads_to, shown
-from app.api.drift import alert_json
-from app.api.runs import run_json
 from app.extensions import db
 from app.preview import config_or_none
 from app.queries import warehouses
 from app.queries.dashboard import Figures, figures
 from app.remembered import remembered, tagged, this_minute
 from app.schemas.dashboard import DashboardFilter, DashboardSchema, WarehousesSchema
+from profilemesh.exporting import alert_json, run_json
 
 blueprint = Blueprint("Dashboard", __name__, url_prefix="/api", description="The figures of the last days.")
 

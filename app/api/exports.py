@@ -5,26 +5,24 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
 from flask import Response
 from flask.views import MethodView
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from app.api.described import DOWN, problem
-from app.api.drift import alert_json, alert_values
-from app.api.runs import refuse_unknown_status, run_json
-from app.exports import FORMATS, Export
+from app.api.runs import refuse_unknown_status
+from app.exports import FORMATS, Export, send
 from app.extensions import db
 from app.queries import drift, runs
 from app.remembered import this_minute
 from app.schemas.drift import DriftAlertSchema, DriftFilter
 from app.schemas.fields import Choice
 from app.schemas.runs import RunFilter, RunSchema, sure
+from profilemesh.exporting import DRIFT_COLUMNS, RUN_COLUMNS, alert_json, alert_values, run_json
 
 blueprint = Blueprint("Exports", __name__, url_prefix="/api/export", description="Whole lists as files.")
 FORMAT = "json, csv, jsonl (a JSON object a line) or parquet."
-TIME, TEXT, WHOLE, NUMBER = pa.timestamp("us", "UTC"), pa.string(), pa.int64(), pa.float64()
 
 
 class RunExportFilter(RunFilter):
@@ -43,42 +41,9 @@ class DriftFileSchema(Schema):
     drift_alerts = sure(fields.List, "Newest first, all that match.", cls_or_instance=fields.Nested(DriftAlertSchema))
 
 
-RUN_COLUMNS = {
-    "run_id": TEXT,
-    "dataset_name": TEXT,
-    "schema_name": TEXT,
-    "warehouse": TEXT,
-    "warehouse_type": TEXT,
-    "profiled_at": TIME,
-    "environment": TEXT,
-    "status": TEXT,
-    "row_count": WHOLE,
-    "column_count": WHOLE,
-    "rows_scanned": WHOLE,
-    "duration_seconds": NUMBER,
-    "scope": TEXT,
-    "action": TEXT,
-    "reason": TEXT,
-    "has_drift": pa.bool_(),
-}
-DRIFT_COLUMNS = {
-    "event_id": TEXT,
-    "run_id": TEXT,
-    "table_name": TEXT,
-    "schema_name": TEXT,
-    "column_name": TEXT,
-    "metric_name": TEXT,
-    "baseline_value": NUMBER,
-    "current_value": NUMBER,
-    "change_percent": NUMBER,
-    "severity": TEXT,
-    "timestamp": TIME,
-    "warehouse": TEXT,
-    "warehouse_type": TEXT,
-}
 FILES = {
     kind: {"schema": {"type": "string", "format": "binary"}}
-    for _, kind, _ in FORMATS.values()
+    for kind in (format.kind for format in FORMATS.values())
     if kind != "application/json"
 }
 
@@ -107,7 +72,7 @@ class RunExport(MethodView):
         refuse_unknown_status(wanted["status"])
         found = runs.Runs(db.session(), wanted, this_minute())
         statement = found.listed.order_by(*runs.ORDER.clauses)
-        return Export("runs", "runs", RUN_COLUMNS, run_json, tuple).send(statement, wanted["format"])
+        return send(Export("runs", "runs", RUN_COLUMNS, run_json, tuple), statement, wanted["format"])
 
 
 @blueprint.route("/drift")
@@ -125,4 +90,4 @@ class DriftExport(MethodView):
         types = found.types
         tell, values = partial(alert_json, types=types), partial(alert_values, types=types)
         export = Export("drift", "drift_alerts", DRIFT_COLUMNS, tell, values)
-        return export.send(statement, wanted["format"])
+        return send(export, statement, wanted["format"])

@@ -17,6 +17,7 @@ from app.queries.compare import Change, ColumnChange, Comparison
 from app.remembered import remembered, this_minute
 from app.schemas.compare import CompareSchema
 from app.schemas.runs import RunChoice, RunDetailSchema, RunListFilter, RunSchema
+from profilemesh.exporting import RUN_COLUMNS, run_json
 from profilemesh.storage.models import Run
 
 blueprint = Blueprint("Runs", __name__, url_prefix="/api", description="What was profiled, when, and what came of it.")
@@ -92,16 +93,6 @@ def refuse_unknown_status(status: str | None) -> None:
         abort(422, messages={"query": {"status": [f"Must be one of {', '.join(runs.KNOWN_STATUSES)}, or stored."]}})
 
 
-LISTED = tuple(column.key for column in runs.LISTED)
-
-
-def run_json(row: Any) -> dict[str, Any]:
-    """A row of a list of runs as RunSchema has it; marshmallow would take longer than the query."""
-    told = dict(zip(LISTED, row, strict=False))
-    told["schema_name"] = told["schema_name"] or None
-    return told
-
-
 def detail_json(found: list[Run]) -> dict[str, Any]:
     run = found[0]
     columns = profiles.profile_of(db.session(), run)
@@ -167,8 +158,8 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
         "schema_name": run.schema_name or None,
         "warehouse": run.warehouse,
         "warehouse_type": run.warehouse_type,
-        "run": run_json([getattr(found.before, name) for name in LISTED]),
-        "other": run_json([getattr(run, name) for name in LISTED]),
+        "run": run_json([getattr(found.before, name) for name in RUN_COLUMNS]),
+        "other": run_json([getattr(run, name) for name in RUN_COLUMNS]),
         "row_count": change_json(found.rows),
         "columns": [column_change_json(column) for column in found.columns],
     }

@@ -10,13 +10,13 @@ from flask_smorest import Blueprint
 
 from app.answers import send
 from app.api.described import COLUMN, RUN, TABLE, leads_to, shown
-from app.api.runs import run_json
 from app.extensions import db
 from app.queries import search
 from app.queries.search import FoundColumn
 from app.queries.warehouses import UNKNOWN
 from app.remembered import remembered
 from app.schemas.search import SearchFilter, SearchSchema
+from profilemesh.exporting import run_json
 
 blueprint = Blueprint("Search", __name__, url_prefix="/api", description="One box for tables, columns and runs.")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from profilemesh.errors import StorageOutdated
@@ -31,20 +30,22 @@ _OURS = {
 
 def needed_revision() -> str:
     """The newest revision this version knows."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert head is not None
-    return head
+    return max(known_revisions())
 
 
+@cache
 def known_revisions() -> frozenset[str]:
     """Every revision this version can upgrade from."""
-    return frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+    # A migration's file begins with its revision. Alembic would import all of them, whenever a storage is opened.
+    return frozenset(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
 
 
 def current_revision(connection: Connection) -> str | None:
     """The revision the database is at; None if it was never upgraded."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version = sa.table(VERSION_TABLE, sa.column("version_num", sa.String))
+    return connection.scalar(sa.select(version.c.version_num))
 
 
 def phase1_tables(connection: Connection) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.tick import Project, tick
-from tests.engine.test_comparing import table
+from tests.engine.loads import table
 from tests.web import Served
 
 

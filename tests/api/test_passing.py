@@ -17,7 +17,6 @@ from app.queries.drift import Drift
 from app.queries.runs import Runs
 from profilemesh.storage import open_storage
 from profilemesh.storage.models import Event, Run
-from profilemesh.storage.upgrade import upgrade
 from tests.factories import NOW
 
 ROWS = 400
@@ -41,9 +40,8 @@ def fill(session: Session) -> None:
 
 
 @pytest.mark.parametrize("kind", [Runs, Drift])
-def test_rows_are_those_of_a_plain_offset(storage_url: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    upgrade(storage_url)
-    storage = open_storage(storage_url)
+def test_rows_are_those_of_a_plain_offset(fresh_url: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = open_storage(fresh_url)
     with storage.begin() as session:
         fill(session)
     nothing = RUN_FILTERS if kind is Runs else DRIFT_FILTERS
@@ -64,7 +62,7 @@ def test_rows_are_those_of_a_plain_offset(storage_url: str, kind: Any, monkeypat
         assert parts[0] == parts[1]
 
     alike()
-    if storage_url.startswith("postgresql"):
+    if fresh_url.startswith("postgresql"):
         with storage.begin() as session:
             session.execute(sa.text("SELECT profilemesh_fold()"))
         alike()

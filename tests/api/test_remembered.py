@@ -17,16 +17,14 @@ from flask.testing import FlaskClient
 from app.extensions import db
 from profilemesh.storage import open_storage
 from profilemesh.storage.models import Run
-from profilemesh.storage.upgrade import upgrade
 from tests.factories import NOW, add_many, add_run
 from tests.web import ORIGIN, counted, make_app
 
 
 @pytest.fixture
-def stored(storage_url: str) -> Iterator[Flask]:
+def stored(fresh_url: str) -> Iterator[Flask]:
     """The app over a storage of either kind, with one run."""
-    upgrade(storage_url)
-    app = make_app(storage_url)
+    app = make_app(fresh_url)
     with app.app_context():
         add_run(db.session(), run_id="r1", rows=5)
         db.session.commit()

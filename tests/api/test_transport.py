@@ -138,11 +138,9 @@ def test_a_mistake_in_a_statement_is_our_fault(app: Flask) -> None:
     assert app.test_client().get("/api/fault").status_code == 500
 
 
-def test_both_storages_answer_alike(storage_url: str) -> None:
-    from profilemesh.storage.upgrade import upgrade
+def test_both_storages_answer_alike(fresh_url: str) -> None:
 
-    upgrade(storage_url)
-    app = make_app(storage_url)
+    app = make_app(fresh_url)
     with app.app_context():
         run = add_run(db.session(), run_id="r1", rows=77)
         db.session.commit()

@@ -14,9 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.extensions import db
 from tests.factories import add_shop
-from tests.web import empty_storage, make_app
-
-__all__ = ["empty_storage"]
+from tests.web import make_app
 
 
 class QuietHandler(WSGIRequestHandler):

@@ -4,15 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from profilemesh.storage.upgrade import upgrade
+from tests.engine.loads import Calm
 from tests.engine.ticks import Project, copied
-
-
-@pytest.fixture(scope="session")
-def empty_storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("storage") / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture
@@ -25,6 +18,11 @@ def project(empty_storage: Path, tmp_path: Path) -> Project:
 def project_on_both(request: pytest.FixtureRequest, project: Project) -> Project:
     """The same, with its storage on SQLite and on PostgreSQL in turn."""
     if request.param == "postgres":
-        project.postgres_url = request.getfixturevalue("postgres_url")
-        upgrade(project.url)
+        project.postgres_url = request.getfixturevalue("postgres_storage")
     return project
+
+
+@pytest.fixture(scope="session")
+def calm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """Gives a project a past of calm days."""
+    return Calm(tmp_path_factory.mktemp("calm"), lambda: request.getfixturevalue("postgres_server").execute)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,28 +24,8 @@ from profilemesh.config.model import (
 from profilemesh.storage import profiles
 from profilemesh.storage.models import Event, FindingOccurrence, ProfileNumbers, StoredFinding
 from profilemesh.storage.upgrade import upgrade
+from tests.engine.loads import START, Calm, table, tick
 from tests.engine.ticks import Project
-
-START = datetime(2026, 3, 2, 5, tzinfo=UTC)
-MAIL = "CASE WHEN hash(i) % {one_in} > 0 THEN 'm' || i END AS email"
-ROWS = f"SELECT i AS id, {MAIL}, hash(i) % 97 AS v FROM range({{n}}) r(i)"
-
-
-def table(name: str, *, one_in: int = 500, n: int = 4000) -> str:
-    return f"CREATE OR REPLACE TABLE {name} AS {ROWS.format(one_in=one_in, n=n)}"
-
-
-def tick(project: Project, day: int, *statements: str, **asked: Any) -> None:
-    """A day's load, and the tick after it."""
-    project.duckdb("shop", *statements)
-    project.tick(clock=lambda: START + timedelta(day), **asked)
-
-
-def calm(project: Project, *names: str, days: int = 5) -> Project:
-    """Days on which the tables are written anew as they were."""
-    for day in range(days):
-        tick(project, day, *(table(name, n=4000 + day) for name in names))
-    return project
 
 
 def found(project: Project) -> dict[tuple[str, str, str], StoredFinding]:
@@ -66,7 +46,7 @@ def drift(project: Project) -> list[Event]:
 NULLS = ("orders", "email", "null_percent")
 
 
-def test_a_shift_is_found_in_its_run_stored_once_and_told_as_an_event(project_on_both: Project) -> None:
+def test_a_shift_is_found_in_its_run_stored_once_and_told_as_an_event(project_on_both: Project, calm: Calm) -> None:
     project = calm(project_on_both, "orders")
     assert found(project) == {}
     tick(project, 5, table("orders", one_in=5))
@@ -83,7 +63,7 @@ def test_a_shift_is_found_in_its_run_stored_once_and_told_as_an_event(project_on
     assert len(rows(project, ProfileNumbers)) == 6
 
 
-def test_the_same_tick_again_gives_no_second_finding(project_on_both: Project) -> None:
+def test_the_same_tick_again_gives_no_second_finding(project_on_both: Project, calm: Calm) -> None:
     project = calm(project_on_both, "orders")
     tick(project, 5, table("orders", one_in=5))
     before = {key: each.finding_id for key, each in found(project).items()}
@@ -95,7 +75,7 @@ def test_the_same_tick_again_gives_no_second_finding(project_on_both: Project) -
     assert found(project)[NULLS].occurrences == 2
 
 
-def test_normal_again_resolves_and_gone_wrong_again_reopens(project: Project) -> None:
+def test_normal_again_resolves_and_gone_wrong_again_reopens(project: Project, calm: Calm) -> None:
     calm(project, "orders")
     tick(project, 5, table("orders", one_in=5))
     for day in (6, 7):
@@ -105,7 +85,7 @@ def test_normal_again_resolves_and_gone_wrong_again_reopens(project: Project) ->
     assert (found(project)[NULLS].state, found(project)[NULLS].occurrences) == ("open", 2)
 
 
-def test_two_tables_in_one_tick_never_influence_each_other(project_on_both: Project, tmp_path: Any) -> None:
+def test_two_tables_in_one_tick_never_influence_each_other(project_on_both: Project, tmp_path: Any, calm: Calm) -> None:
     both = calm(project_on_both, "orders", "calm", "wild")
     tick(both, 5, table("orders", one_in=5), table("calm"), table("wild", one_in=2, n=9000))
     assert {name for name, *_ in found(both)} == {"orders", "wild"}
@@ -129,7 +109,7 @@ def told(project: Project, name: str) -> dict[Any, Any]:
     }
 
 
-def test_a_sample_is_compared_with_samples_alone(project: Project) -> None:
+def test_a_sample_is_compared_with_samples_alone(project: Project, calm: Calm) -> None:
     calm(project, "orders")
     tight = CostControlsConfig(max_rows_scanned=2000, fallback_strategy="sample", sample_fraction=0.3)
     project.incremental["cost_controls"] = tight
@@ -146,7 +126,7 @@ def test_a_sample_is_compared_with_samples_alone(project: Project) -> None:
     assert ("orders", "", "row_count") not in found(project)
 
 
-def test_samples_neither_resolve_what_full_runs_found_nor_stand_in_their_baselines(project: Project) -> None:
+def test_samples_neither_resolve_what_full_runs_found_nor_stand_in_baselines(project: Project, calm: Calm) -> None:
     calm(project, "orders")
     tick(project, 5, table("orders", one_in=5))
     project.incremental["cost_controls"] = CostControlsConfig(max_rows_scanned=2000)
@@ -183,7 +163,7 @@ def test_a_partial_run_is_compared_as_the_whole_table_and_names_the_partition(pr
     assert occurrence.details["culprits"] == [{"partition": "2026-02-25", "share": pytest.approx(1.0)}]
 
 
-def test_a_failed_run_is_compared_with_nothing_and_no_baseline(project: Project) -> None:
+def test_a_failed_run_is_compared_with_nothing_and_no_baseline(project: Project, calm: Calm) -> None:
     calm(project, "orders")
     lost = ("CREATE TABLE lost AS SELECT 1 AS id", "CREATE VIEW orders AS SELECT * FROM lost", "DROP TABLE lost")
     tick(project, 5, "DROP TABLE orders", *lost)
@@ -198,7 +178,7 @@ def test_a_failed_run_is_compared_with_nothing_and_no_baseline(project: Project)
 
 @pytest.mark.parametrize("broken", ["_comparison", "record"])
 def test_a_comparison_that_goes_wrong_never_costs_the_run(
-    project_on_both: Project, monkeypatch: pytest.MonkeyPatch, broken: str
+    project_on_both: Project, monkeypatch: pytest.MonkeyPatch, broken: str, calm: Calm
 ) -> None:
     project = calm(project_on_both, "orders")
 
@@ -216,7 +196,7 @@ def test_a_comparison_that_goes_wrong_never_costs_the_run(
     assert NULLS in found(project)
 
 
-def test_a_database_that_refuses_a_finding_still_takes_the_run(project_on_both: Project) -> None:
+def test_a_database_that_refuses_a_finding_still_takes_the_run(project_on_both: Project, calm: Calm) -> None:
     project = calm(project_on_both, "orders")
     with project.storage() as storage, storage.begin() as session:
         session.execute(sa.text("ALTER TABLE profilemesh_occurrences RENAME TO elsewhere"))
@@ -226,7 +206,7 @@ def test_a_database_that_refuses_a_finding_still_takes_the_run(project_on_both: 
     assert found(project) == {} and drift(project) == []
 
 
-def test_runs_of_before_there_were_numbers_are_compared_by_their_metrics(project_on_both: Project) -> None:
+def test_runs_of_before_there_were_numbers_are_compared_by_their_metrics(project_on_both: Project, calm: Calm) -> None:
     project = calm(project_on_both, "orders")
     with project.storage() as storage, storage.begin() as session:
         session.execute(sa.delete(ProfileNumbers))
@@ -236,7 +216,7 @@ def test_runs_of_before_there_were_numbers_are_compared_by_their_metrics(project
     assert len(occurrence.details["baseline_runs"]) == 5
 
 
-def test_a_changed_schema_is_found_against_the_run_before(project_on_both: Project) -> None:
+def test_a_changed_schema_is_found_against_the_run_before(project_on_both: Project, calm: Calm) -> None:
     project = calm(project_on_both, "orders", days=2)
     assert drift(project) == []
     tick(project, 2, "ALTER TABLE orders ADD COLUMN note VARCHAR", "ALTER TABLE orders ALTER v TYPE VARCHAR")
@@ -251,7 +231,7 @@ def test_a_changed_schema_is_found_against_the_run_before(project_on_both: Proje
     assert {each.state for each in found(project).values()} == {"resolved"}
 
 
-def test_an_expected_period_is_silent_and_no_baseline(project: Project) -> None:
+def test_an_expected_period_is_silent_and_no_baseline(project: Project, calm: Calm) -> None:
     calm(project, "orders")
     period = ExpectedPeriod(START + timedelta(days=4.5), START + timedelta(days=5.5), note="campaign")
     project.drift["expected"] = (period,)
@@ -262,7 +242,7 @@ def test_an_expected_period_is_silent_and_no_baseline(project: Project) -> None:
     assert found(project)[NULLS].state == "open"
 
 
-def test_a_pinned_run_is_the_baseline_however_old(project: Project) -> None:
+def test_a_pinned_run_is_the_baseline_however_old(project: Project, calm: Calm) -> None:
     calm(project, "orders", days=3)
     pinned = project.left().runs["orders"][0].run_id
     project.drift["rules"] = (DriftRule(table="orders", pinned_run=pinned),)
@@ -271,14 +251,14 @@ def test_a_pinned_run_is_the_baseline_however_old(project: Project) -> None:
     assert (occurrence.details["baseline"], occurrence.details["baseline_runs"]) == ("pinned", [pinned])
 
 
-def test_drift_that_is_switched_off_finds_nothing_and_keeps_the_numbers(project: Project) -> None:
+def test_drift_that_is_switched_off_finds_nothing_and_keeps_the_numbers(project: Project, calm: Calm) -> None:
     project.drift["enabled"] = False
     calm(project, "orders")
     tick(project, 5, table("orders", one_in=5))
     assert (found(project), len(rows(project, ProfileNumbers))) == ({}, 6)
 
 
-def test_owners_come_from_the_table_s_own_entry(project: Project) -> None:
+def test_owners_come_from_the_table_s_own_entry(project: Project, calm: Calm) -> None:
     project.profiling["tables"] = (TableRule(table="*", owner="data"), TableRule(table="orders", owner="sales"))
     calm(project, "orders", "others")
     tick(project, 5, table("orders", one_in=5), table("others", one_in=5))
@@ -341,7 +321,7 @@ def statements(project: Project, run: Callable[[], object]) -> int:
     return len(sent)
 
 
-def test_comparing_takes_as_many_statements_for_a_long_history_as_for_a_short_one(project: Project) -> None:
+def test_comparing_takes_as_many_statements_for_a_long_history_as_for_a_short_one(project: Project, calm: Calm) -> None:
     calm(project, "orders", days=2)
     few = statements(project, lambda: tick(project, 2, table("orders", n=4002)))
     for day in range(3, 12):

@@ -37,10 +37,9 @@ def project(empty_storage: Path, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def either(storage_url: str, tmp_path: Path) -> Project:
+def either(fresh_url: str, tmp_path: Path) -> Project:
     """The same, on both storages in turn."""
-    upgrade(storage_url)
-    return filled(Project(tmp_path, postgres_url=storage_url))
+    return filled(Project(tmp_path, postgres_url=fresh_url))
 
 
 def filled(project: Project) -> Project:

@@ -1,3 +1,3 @@
-from tests.web import app, empty_storage, served, session
+from tests.web import app, served, session
 
-__all__ = ["app", "empty_storage", "served", "session"]
+__all__ = ["app", "served", "session"]

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from profilemesh.storage.models import Base, Run, TableState, Tick
-from profilemesh.storage.upgrade import upgrade
 from tests.factories import NOW, add_decision, add_run, add_saving, add_shop, add_state, add_tick
 from tests.web import Served, counted, serve
 
@@ -201,9 +200,8 @@ def dump(app: Flask) -> dict[str, list[tuple]]:
         return {table.name: sorted(map(str, connection.execute(sa.select(table)))) for table in tables}
 
 
-def test_a_preview_changes_no_row_of_any_table(storage_url: str, tmp_path: Path) -> None:
-    upgrade(storage_url)
-    served = serve(tmp_path, storage_url)
+def test_a_preview_changes_no_row_of_any_table(fresh_url: str, tmp_path: Path) -> None:
+    served = serve(tmp_path, fresh_url)
     served.write("CREATE TABLE a AS SELECT i FROM range(9) t(i)", "CREATE TABLE b AS SELECT 1 AS x")
     assert served.by_hand.run_now() is None
     served.finish()

@@ -1,3 +1,3 @@
-from tests.web import app, empty_storage, session
+from tests.web import app, session
 
-__all__ = ["app", "empty_storage", "session"]
+__all__ = ["app", "session"]

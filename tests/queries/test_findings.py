@@ -9,15 +9,13 @@ from app.queries import courses, findings
 from app.queries.findings import Findings
 from app.triage import carry_out
 from profilemesh.storage import open_storage
-from profilemesh.storage.upgrade import upgrade
 from profilemesh.tables import TableRef
 from tests.factories import NOW, add_finding, add_run, text_metrics
 
 
 @pytest.fixture
-def session(storage_url: str) -> Iterator[Session]:
-    upgrade(storage_url)
-    storage = open_storage(storage_url)
+def session(fresh_url: str) -> Iterator[Session]:
+    storage = open_storage(fresh_url)
     with Session(storage.engine) as session:
         yield session
     storage.close()

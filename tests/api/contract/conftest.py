@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -57,25 +54,8 @@ def world(request: pytest.FixtureRequest, worlds: Worlds) -> World:
     return worlds.of(request.param, request)
 
 
-@pytest.fixture(scope="session")
-def empty_postgres(postgres_server: PostgresServer) -> str:
-    """The name of a database to copy: that is faster than to upgrade another."""
-    postgres_server.execute("CREATE DATABASE empty_storage")
-    upgrade(postgres_server.url("empty_storage"))
-    return "empty_storage"
-
-
-@pytest.fixture(params=STORAGES)
-def small(request: pytest.FixtureRequest, empty_storage: Path, tmp_path: Path) -> Iterator[World]:
+@pytest.fixture
+def small(fresh_url: str) -> Iterator[World]:
     """An empty one to write to."""
-    if request.param == "sqlite":
-        path = Path(shutil.copy(empty_storage, tmp_path / "storage.db"))
-        with opened(make_app(f"sqlite:///{path}")) as found:
-            yield found
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    template, name = request.getfixturevalue("empty_postgres"), f"t{uuid.uuid4().hex[:12]}"
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    with opened(make_app(server.url(name))) as found:
+    with opened(make_app(fresh_url)) as found:
         yield found
-    server.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -112,5 +112,5 @@ def test_redirects_are_not_followed_and_nothing_is_shown_from_elsewhere() -> Non
 
 
 def test_who_has_no_routes_does_not_load_apprise() -> None:
-    code = "import sys, profilemesh.cli, profilemesh.alerts.cli; sys.exit('apprise' in sys.modules)"
+    code = "import sys, profilemesh.cli, profilemesh.cli.alerts; sys.exit('apprise' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

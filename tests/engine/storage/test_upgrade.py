@@ -12,11 +12,19 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from profilemesh.errors import StorageError
 from profilemesh.storage import Base, open_storage, states
 from profilemesh.storage.engine import FOR_WRITING, make_engine
-from profilemesh.storage.schema import MIGRATIONS, VERSION_TABLE, current_revision, has_our_tables, needed_revision
+from profilemesh.storage.schema import (
+    MIGRATIONS,
+    VERSION_TABLE,
+    current_revision,
+    has_our_tables,
+    known_revisions,
+    needed_revision,
+)
 from profilemesh.storage.upgrade import dump_command, upgrade
 
 PHASE1 = """
@@ -204,6 +212,12 @@ def test_an_upgrade_killed_at_any_statement_leaves_nothing_and_the_next_one_ends
         assert standing(storage_url) == (False, None)
     assert upgrade(storage_url).changed
     assert standing(storage_url) == (True, needed_revision())
+
+
+def test_the_names_of_the_files_are_the_revisions() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert known_revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert needed_revision() == scripts.get_current_head()
 
 
 def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(storage_url: str, actor) -> None:

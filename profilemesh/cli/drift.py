@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
-from profilemesh.cli import Context, config_option, json_option, known_tables, only_option
+from profilemesh.cli.context import DRIFTED, Context, config_option, json_option, only_option, opened_storage
+from profilemesh.cli.names import known_tables
+from profilemesh.cli.terminal import DASH, ago, new_grid
+from profilemesh.cli.told import command
+from profilemesh.clock import utc_now
 from profilemesh.config import load_rules
-from profilemesh.runner import utc_now
-from profilemesh.storage import findings, open_storage
+from profilemesh.storage import findings
 from profilemesh.storage.models import StoredFinding
-from profilemesh.terminal import DASH, ago, new_grid
 
 _COLOURS = {"high": "red", "medium": "yellow", "low": "blue"}
 _SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -42,7 +44,19 @@ class Since(click.ParamType[datetime]):
             self.fail(f"{value!r} is no time; a day such as 2026-11-27, or 36h, 30d, 6w", param, ctx)
 
 
-@click.command()
+@command(
+    examples=[
+        "profilemesh drift",
+        "profilemesh drift --table 'shop.main.*' --all --json",
+        "profilemesh drift --exit-code || echo 'look at it'",
+        "profilemesh drift --replay --since 60d --rules stricter.yml",
+    ],
+    exits={2: "also: the file of --rules is wrong, with its lines", DRIFTED: "with --exit-code: there is drift"},
+    json="""A list of findings: `finding_id`, `warehouse`, `schema_name`, `table_name`, `column_name`, `metric_name`,
+    `kind`, `state`, `severity`, `sentence`, `owner`, `assignee`, `opened_at`, `last_seen_at`, `resolved_at`,
+    `occurrences`. With --replay an object: `summary` (`found`, `new`, `not_found`, `expected`, `by_verdict`),
+    `findings` (each with `stored`, null where it is new), `not_found`.""",
+)
 @config_option
 @json_option
 @only_option
@@ -57,6 +71,9 @@ class Since(click.ParamType[datetime]):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="With --replay: a file with `drift_detection`, instead of the configuration's.",
 )
+@click.option(
+    "--exit-code", "is_told", is_flag=True, help=f"Exit code {DRIFTED} where there is drift that is not resolved."
+)
 @click.pass_obj
 def drift(
     context: Context,
@@ -66,13 +83,14 @@ def drift(
     is_replay: bool,
     since: datetime | None,
     rules: Path | None,
+    is_told: bool,
 ) -> None:
     """Show what drift found and is not resolved, last seen first.
 
-    \b
-    profilemesh drift
-    profilemesh drift --table 'shop.main.*' --all --json
-    profilemesh drift --replay --since 60d --rules stricter.yml
+    Tells severity, state, when it was last seen and in how many runs, whose it is, and what changed.
+
+    --replay is a back-test: what the rules would have found over the stored history, against what was found and how
+    people took it. --rules tries the section `drift_detection` of another file. Nothing is written.
     """
     if is_replay:
         _replay(context, only, since or utc_now() - timedelta(days=30), rules)
@@ -80,17 +98,19 @@ def drift(
     if since is not None or rules is not None:
         raise click.UsageError("--since and --rules belong to --replay")
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         tables = None if only is None else known_tables(config, storage, only)
         with storage.read() as session:
             found = session.scalars(findings.listing(tables, is_all=is_all).limit(limit)).all()
     context.show([_finding_json(each) for each in found], lambda console: _draw(console, list(found)))
+    if is_told and any(each.state != findings.State.RESOLVED for each in found):
+        sys.exit(DRIFTED)
 
 
 def _replay(context: Context, only: str | None, since: datetime, rules: Path | None) -> None:
     config = context.config()
     tried = load_rules(rules) if rules else config.drift_detection
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         tables = None if only is None else known_tables(config, storage, only)
         done = backtest(storage, tried, since, utc_now(), tables)
     context.show(as_json(done, str(rules) if rules else None), lambda console: _draw_backtest(console, done))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,12 @@ from rich.markup import escape
 from profilemesh.alerts.delivery import Delivered, deliver
 from profilemesh.alerts.messages import Message
 from profilemesh.alerts.standing import RouteStanding, route_standings
-from profilemesh.cli import DONE, FAILED, Context, config_option, json_option
+from profilemesh.cli.context import DONE, FAILED, Context, config_option, json_option, opened_storage
+from profilemesh.cli.terminal import DASH, ago, new_grid
+from profilemesh.cli.told import Told
 from profilemesh.config import Config, Route
 from profilemesh.config.problems import did_you_mean
 from profilemesh.errors import ConfigError
-from profilemesh.storage import open_storage
-from profilemesh.terminal import DASH, ago, new_grid
 
 if TYPE_CHECKING:
     from profilemesh.alerts.channels import Sent
@@ -31,36 +30,46 @@ _COLOURS = {"failing": "red", "waiting": "yellow", "quiet": "blue", "idle": "gre
 
 @click.group()
 def alerts() -> None:
-    """Messages about findings: deliver them, try a route, see how they stand."""
+    """Deliver messages about findings, try a route, see how they stand."""
 
 
-@alerts.command("deliver")
+@alerts.command(
+    "deliver",
+    cls=Told,
+    examples=["profilemesh alerts deliver"],
+    exits={1: "a route fails; it is tried again later"},
+    json="An object: messages `sent`, errors of `failed` and messages `given_up`, each by route.",
+)
 @config_option
 @json_option
 @click.pass_obj
 def deliver_now(context: Context) -> None:
-    """Send what waits on every route, now. Exit code 1 if a route fails; it is tried again later.
+    """Send what waits on every route, now.
 
-    \b
-    profilemesh alerts deliver
+    `profile` does the same at its end, `schedule` and `serve` after each tick and every half minute.
     """
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         done = deliver(config, storage)
     context.show(asdict(done), lambda console: draw_delivered(console, done))
     sys.exit(FAILED if done.failed or done.given_up else DONE)
 
 
-@alerts.command("test")
+@alerts.command(
+    "test",
+    cls=Told,
+    examples=["profilemesh alerts test data-team"],
+    exits={1: "a channel of the route did not take it"},
+    json="An object: `route`, `key`, `channels` (each with `label` and `error`, null where it went).",
+)
 @config_option
 @json_option
 @click.argument("route")
 @click.pass_obj
 def send_test(context: Context, route: str) -> None:
-    """Send a test message on ROUTE at once, and say of each of its channels whether it went. Exit code 1 if not.
+    """Send a test message on ROUTE at once, whatever its filters and quiet hours.
 
-    \b
-    profilemesh alerts test data-team
+    Says of each of its channels whether it went.
     """
     from profilemesh.alerts import channels
 
@@ -74,18 +83,24 @@ def send_test(context: Context, route: str) -> None:
     sys.exit(DONE if all(each.error is None for each in sent) else FAILED)
 
 
-@alerts.command("status")
+@alerts.command(
+    "status",
+    cls=Told,
+    examples=["profilemesh alerts status --json"],
+    json="""A list of objects: `route`, `state` (idle, waiting, quiet, failing, disabled, or gone where the
+    configuration has it no more), `items`, `waiting`, `given_up`, `last_sent_at`, `next_at`, `attempts`,
+    `error`, `channels`.""",
+)
 @config_option
 @json_option
 @click.pass_obj
 def status(context: Context) -> None:
     """Show what waits on each route, what fails and why, and what was sent last.
 
-    \b
-    profilemesh alerts status --json
+    Also how many messages were given up, and when what fails is tried again.
     """
     config = context.config()
-    with closing(open_storage(config.storage.url)) as storage:
+    with opened_storage(config) as storage:
         rows = route_standings(config, storage)
     context.show([asdict(row) for row in rows], lambda console: draw_standings(console, rows))
 

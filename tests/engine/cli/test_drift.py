@@ -13,14 +13,15 @@ from click.testing import CliRunner
 
 from profilemesh.cli import main
 from profilemesh.storage import triage
-from tests.engine.test_comparing import START, calm, found, table, tick
+from tests.engine.loads import START, Calm, table, tick
+from tests.engine.test_comparing import found
 from tests.engine.ticks import Project
 
 SINCE = ("--since", f"{START:%Y-%m-%d}")
 
 
 @pytest.fixture
-def project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(project: Project, calm: Calm, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Five calm days, one on which addresses are lost, and two calm ones."""
     calm(project, "orders", "others")
     tick(project, 5, table("orders", one_in=5), table("others"))

@@ -1,0 +1,54 @@
+"""`profilemesh db`: the storage database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from profilemesh.cli.context import Context, config_option, json_option
+from profilemesh.cli.told import Told
+from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
+from profilemesh.storage.upgrade import UpgradeReport, upgrade
+
+
+@click.group()
+def db() -> None:
+    """Create or upgrade the storage database."""
+
+
+@db.command(
+    "upgrade",
+    cls=Told,
+    examples=["profilemesh db upgrade"],
+    exits={1: "the database cannot be upgraded; nothing was changed"},
+    json="An object: `from_revision`, `to_revision`, `backup`, `command` that makes a backup, `adopted` tables.",
+)
+@config_option
+@json_option
+@click.option("--no-backup", is_flag=True, help="Do not copy a SQLite storage first.")
+@click.pass_obj
+def db_upgrade(context: Context, no_backup: bool) -> None:
+    """Create the storage, or bring it to this version's schema. Safe to run twice and to interrupt."""
+    config = context.config()
+    source = config.warehouses.get(config.source or "")
+    whose = (source.name, source.type) if source else UNKNOWN_WAREHOUSE
+    done = upgrade(config.storage.url, backup=not no_backup, adopted_warehouse=whose)
+    context.show(asdict(done), lambda console: draw_upgrade(console, done, whose[0]))
+
+
+def draw_upgrade(out: Console, done: UpgradeReport, warehouse: str) -> None:
+    """`warehouse` is the one whose tables an adopted database describes."""
+    if done.from_revision == done.to_revision:
+        out.print(f"The storage is up to date (schema {done.to_revision}).")
+        return
+    if done.backup:
+        out.print(f"Copied to {escape(str(done.backup))} first.")
+    if done.command:
+        out.print(f"A backup is made by: {escape(done.command)}")
+    if done.adopted:
+        out.print(f"Adopted {', '.join(done.adopted)}, which tell of the warehouse {escape(warehouse)}.")
+    before = done.from_revision or ("ProfileMesh Phase 1" if done.adopted else "empty")
+    out.print(f"The storage is now at schema {done.to_revision} (before: {before}).")

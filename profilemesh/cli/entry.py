@@ -1,0 +1,69 @@
+"""The console script: options for all commands, errors as exit codes, and the way out."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from profilemesh.cli.commands import Commands
+from profilemesh.cli.context import FAILED, INTERRUPTED, MISUSED, config_option, json_option
+from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
+
+
+class Main(Commands):
+    """All commands; their errors are told in a line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ProfileMeshError, KeyboardInterrupt) as error:
+            code = _complain(error)
+        # Outside the handler: an exit that carries the traceback keeps the drivers' objects alive to the very end.
+        sys.exit(code)
+
+
+def _complain(error: BaseException) -> int:
+    """Say what went wrong, and tell the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        click.echo("stopped; tables that were being read keep their last profile", err=True)
+        return INTERRUPTED
+    click.echo(f"error: {error}", err=True)
+    return MISUSED if isinstance(error, ConfigError | StorageOutdated) else FAILED
+
+
+@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@config_option
+@json_option
+@click.version_option(package_name="profilemesh")
+def main() -> None:
+    """Tells what is in your warehouse tables and how it changes, reading as little as possible.
+
+    Exit codes: 0 done or nothing to do, 1 something failed, 2 usage or configuration, 130 interrupted.
+    """
+    path = Path.cwd() / ".env"
+    if path.exists():
+        from dotenv import load_dotenv
+
+        load_dotenv(path)
+
+
+def run() -> None:
+    """The console script: `main`, then out without tearing the interpreter down.
+
+    DuckDB's binding prints a page of "leaked" objects when the interpreter frees modules in an order it does not like.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    os._exit(code)
