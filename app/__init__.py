@@ -16,6 +16,7 @@ from app import (
     extensions,
     findings,
     formats,
+    frame,
     links,
     preview,
     remembered,
@@ -23,7 +24,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import drift, plan, replay, runs, tables, triage
+from app.pages import drift, plan, replay, runs, search, tables, triage
 from app.settings import read_settings, storage_url
 
 
@@ -41,6 +42,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.converters["name"] = NameConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
+    frame.init_app(app)
     findings.init_app(app)
     links.init_app(app)
     clients.init_app(app)
@@ -51,7 +53,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for pages in (replay.pages, triage.pages, drift.pages, plan.pages, runs.pages, tables.pages):
+    for pages in (replay.pages, triage.pages, drift.pages, plan.pages, runs.pages, tables.pages, search.pages):
         app.register_blueprint(pages)
     errors.init_app(app)
     return app

@@ -31,8 +31,8 @@ def protect(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", policy)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.path.startswith("/static/vendor/"):
-        # Their folders carry versions: what is there never changes.
+    if request.path.startswith("/static/vendor/") or (request.endpoint == "static" and "v" in request.args):
+        # Their folders carry versions, our addresses what is in the file: what is there never changes.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     elif request.endpoint != "static":
         # What is shown is true now; the browser asks again, also on the way back.

@@ -67,6 +67,14 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Open:
+    """How many findings are open, and how many of them are severe."""
+
+    findings: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Listed:
     """A finding, and how many of its table match."""
 
@@ -198,6 +206,13 @@ def owners(session: Session) -> list[str]:
 
 def any_finding(session: Session) -> bool:
     return session.scalar(sa.select(FINDING.finding_id).limit(1)) is not None
+
+
+def count_open(session: Session, now: datetime) -> Open:
+    """In all warehouses, from one index."""
+    high = sa.func.coalesce(sa.func.sum(sa.case((FINDING.severity == "high", 1), else_=0)), 0)
+    row = session.execute(sa.select(sa.func.count(), high).select_from(FINDINGS).where(*in_state("open", now))).one()
+    return Open(*map(int, row))
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:

@@ -29,6 +29,10 @@ class Found:
     columns: Sequence[FoundColumn]
     runs: Sequence[Any]
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.tables or self.columns or self.runs)
+
 
 def search(session: Session, text: str, most: int) -> Found:
     """At most so many of each; what is called exactly so comes first, then what begins so."""

@@ -22,6 +22,12 @@ class SearchFilter(Schema):
     limit = Whole(1, 50, load_default=10, metadata={"description": "At most so many of each kind."})
 
 
+class SearchPageFilter(Schema):
+    """A page without a text asks for one."""
+
+    q = fields.String(load_default="", validate=[validate.Length(max=500), _no_nul])
+
+
 class FoundTableSchema(Schema):
     table_name = sure(fields.String, "The bare name.")
     schema_name = maybe(fields.String, "Its schema.")

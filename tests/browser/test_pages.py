@@ -39,6 +39,8 @@ def addresses(app: Flask) -> list[str]:
         *(f"/drift/{finding_id}" for finding_id in found),
         "/plan",
         "/plan?preview=1&days=7",
+        "/search?q=e",
+        "/search?q=nothing",
     ]
 
 
@@ -200,6 +202,41 @@ def test_the_keyboard_reaches_the_content_first(visit: Open) -> None:
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#content")).to_be_focused()
+
+
+def test_search_drops_down_and_is_used_by_keyboard_alone(visit: Open) -> None:
+    page = visit().go("/runs")
+    box = page.get_by_role("combobox", name="Find a table, column or run")
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.keyboard.type("ord")
+    options = page.locator("#found [role=option]")
+    expect(options.first).to_contain_text("orders")
+    expect(box).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    expect(box).to_have_attribute("aria-activedescendant", "found-table-1")
+    page.keyboard.press("ArrowUp")
+    expect(box).not_to_have_attribute("aria-activedescendant", re.compile("."))
+    page.keyboard.press("Escape")
+    expect(page.locator("#found")).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/tables/orders\?"))
+
+
+def test_a_slash_in_a_field_is_a_slash(visit: Open) -> None:
+    page = visit().go("/tables")
+    page.get_by_label("Part of a table's name").press_sequentially("a/")
+    expect(page.get_by_label("Part of a table's name")).to_be_focused()
+    assert page.get_by_label("Part of a table's name").input_value() == "a/"
+
+
+def test_search_is_a_form_without_scripts(visit: Open) -> None:
+    page = visit(java_script_enabled=False).go("/plan")
+    page.get_by_label("Find a table, column or run").fill("ord")
+    page.get_by_label("Find a table, column or run").press("Enter")
+    expect(page.locator(".hits").first).to_contain_text("orders")
 
 
 def test_hostile_names_do_nothing(visit: Open) -> None:

@@ -283,7 +283,7 @@ def test_few_statements_however_much_there_is(app: Flask, client: FlaskClient, s
     session.commit()
     with counted(app) as many:
         page_of(client)
-    assert len(many) == len(few) <= 8
+    assert len(many) == len(few) <= 9
 
 
 def test_the_tile_of_the_overview_leads_here(client: FlaskClient, session: Session) -> None:

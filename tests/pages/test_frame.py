@@ -1,12 +1,16 @@
 """What every page has: safe headers, nothing inline, errors that say what to do."""
 
 import re
+from datetime import timedelta
+from hashlib import blake2b
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from tests.factories import add_shop
+from tests.factories import NOW, add_finding, add_run, add_shop
+from tests.web import counted
 
 HTML = {"Accept": "text/html"}
 
@@ -93,3 +97,27 @@ def test_vendored_files_are_kept_by_the_browser_and_ours_are_asked_for_again(cli
     with client.get("/static/vendor/htmx@2.0.11/htmx.min.js") as vendored, client.get("/static/css/base.css") as ours:
         assert "immutable" in vendored.headers["Cache-Control"]
         assert ours.headers["Cache-Control"] == "no-cache"
+
+
+def test_a_page_names_our_files_by_what_is_in_them(client: FlaskClient, pages: dict[str, str]) -> None:
+    for path in re.findall(r'(?:href|src)="(/static/(?:css|js)/[^"]+)"', pages["/runs"]):
+        with client.get(path) as answer:
+            digest = blake2b(answer.data, digest_size=6).hexdigest()
+            assert path.endswith(f"?v={digest}") and "immutable" in answer.headers["Cache-Control"]
+
+
+def test_open_findings_are_counted_beside_drift(client: FlaskClient, session: Session) -> None:
+    assert 'class="count' not in client.get("/runs").text
+    run = add_run(session, columns={})
+    for state, severity in (("open", "high"), ("open", "low"), ("acknowledged", "high"), ("snoozed", "high")):
+        add_finding(session, run, state=state, severity=severity, snoozed_until=NOW + timedelta(days=1))
+    add_finding(session, run, state="snoozed", severity="low", snoozed_until=NOW - timedelta(minutes=1))
+    session.commit()
+    assert '<span class="count severe" title="3 open, 1 of them high">3<' in client.get("/runs").text
+
+
+def test_an_error_page_asks_the_storage_for_nothing(app: Flask, client: FlaskClient) -> None:
+    client.get("/runs")
+    with counted(app) as sent:
+        assert client.get("/nope", headers=HTML).status_code == 404
+    assert sent == []

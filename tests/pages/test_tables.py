@@ -59,4 +59,4 @@ def test_statements_do_not_grow_with_the_tables(app: Flask, client: FlaskClient,
     client.get("/tables")
     with counted(app) as sent:
         client.get("/tables")
-    assert len(sent) == 4
+    assert len(sent) == 5
