@@ -24,7 +24,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import drift, help, plan, replay, runs, tables, triage
+from app.pages import compare, drift, help, plan, replay, runs, tables, triage
 from app.settings import read_settings, storage_url
 
 
@@ -53,7 +53,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for noun in (replay, triage, drift, plan, runs, tables, help):
+    for noun in (replay, triage, drift, plan, runs, tables, compare, help):
         app.register_blueprint(noun.pages)
     errors.init_app(app)
     return app

@@ -38,14 +38,23 @@ class Overlay:
         return bool(self.picture or self.values)
 
 
-def overlay(before: ColumnProfile | None, now: ColumnProfile | None) -> Overlay:
+@dataclass(frozen=True)
+class Size:
+    width: int = 640
+    height: int = 190
+
+
+WIDE, CARD = Size(), Size(440, 170)
+
+
+def overlay(before: ColumnProfile | None, now: ColumnProfile | None, size: Size = WIDE) -> Overlay:
     """Empty where one of the two is not on record, or nothing of its values is."""
     if before is None or now is None:
         return Overlay()
     for bins in (_numbers, _days):
         old, new = bins(before), bins(now)
         if old and new:
-            return Overlay(picture=_picture(old, new, _write_day if bins is _days else number))
+            return Overlay(picture=_picture(old, new, _write_day if bins is _days else number, size))
     values = _values(before, now)
     return Overlay(values=values) if values else Overlay(values=_nulls(before, now))
 
@@ -85,7 +94,7 @@ def _bins(found: Sequence[tuple[float, float, float]]) -> _Bins | None:
     return _Bins((found[0][0], *(end for _, end, _ in found)), tuple(count for _, _, count in found))
 
 
-def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
+def _picture(before: _Bins, now: _Bins, write: Any, size: Size) -> Markup:
     low, high = min(before.edges[0], now.edges[0]), max(before.edges[-1], now.edges[-1])
     if not high - low > 0 or high - low == float("inf"):
         return Markup("")
@@ -104,7 +113,7 @@ def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
     ]
     ends = [f"{write(bins.edges[0])} to {write(bins.edges[-1])}" for bins in (before, now)]
     label = f"Shares of the values by size: from {ends[0]} before, from {ends[1]} now"
-    return overlaid(pairs, label, [write(low), write((low + high) / 2), write(high)])
+    return overlaid(pairs, label, [write(low), write((low + high) / 2), write(high)], size.width, size.height)
 
 
 def _rebinned(bins: _Bins, edges: Sequence[float]) -> list[float]:

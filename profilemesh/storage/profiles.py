@@ -102,6 +102,14 @@ def history(session: Session, wanted: Wanted) -> list[Profile]:
     return [_profile(row, older) for row in rows]
 
 
+def named(session: Session, table: TableRef, run_ids: Collection[str]) -> dict[str, Profile]:
+    """The profiles of these runs of a table by their ids, without summaries; of what did not succeed there is none."""
+    rows = session.execute(_select(table).where(Run.run_id.in_(sorted(run_ids)))).all()
+    bare = [row.run_id for row in rows if row.payload is None]
+    older = _of_results(session, table, bare) if bare else {}
+    return {row.run_id: _profile(row, older) for row in rows}
+
+
 def _runs(wanted: Wanted) -> sa.Select[Any]:
     span = sa.and_(Run.profiled_at < wanted.before, Run.profiled_at >= wanted.before - wanted.age)
     newest = _select(wanted.table).where(span).order_by(Run.profiled_at.desc(), Run.run_id.desc())

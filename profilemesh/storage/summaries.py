@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +36,13 @@ def latest(session: Session, table: TableRef) -> bytes | None:
 def whole(session: Session, run_id: str) -> bytes | None:
     """A run's summary of all rows; None if it is not kept."""
     return session.scalar(sa.select(Summary.payload).where(Summary.run_id == run_id, Summary.partition_key == ""))
+
+
+def wholes(session: Session, run_ids: Collection[str]) -> dict[str, bytes]:
+    """The summaries of all rows of these runs; what is not kept is absent."""
+    same = (Summary.run_id.in_(sorted(run_ids)), Summary.partition_key == "")
+    rows = session.execute(sa.select(Summary.run_id, Summary.payload).where(*same))
+    return {run_id: payload for run_id, payload in rows}
 
 
 def of_partitions(session: Session, wanted: Mapping[str, str]) -> dict[str, bytes]:
