@@ -11,6 +11,7 @@ from flask import Flask
 from app import (
     api,
     catalogue,
+    checks,
     clients,
     compression,
     errors,
@@ -24,7 +25,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import compare, drift, help, plan, replay, runs, tables, triage
+from app.pages import compare, drift, help, plan, replay, runs, tables, triage, warehouses
 from app.settings import read_settings, storage_url
 
 
@@ -47,13 +48,14 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     clients.init_app(app)
     preview.init_app(app)
     catalogue.init_app(app)
+    checks.init_app(app)
     compression.init_app(app)
     extensions.init_app(app)
     security.init_app(app)
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for noun in (replay, triage, drift, plan, runs, tables, compare, help):
+    for noun in (replay, triage, drift, plan, runs, tables, compare, warehouses, help):
         app.register_blueprint(noun.pages)
     errors.init_app(app)
     return app
