@@ -10,6 +10,8 @@ from flask import Flask
 
 from app import (
     api,
+    catalogue,
+    checks,
     clients,
     compression,
     errors,
@@ -24,7 +26,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import drift, plan, replay, runs, search, tables, triage
+from app.pages import compare, drift, help, plan, replay, runs, search, tables, triage, warehouses
 from app.settings import read_settings, storage_url
 
 
@@ -47,13 +49,15 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     links.init_app(app)
     clients.init_app(app)
     preview.init_app(app)
+    catalogue.init_app(app)
+    checks.init_app(app)
     compression.init_app(app)
     extensions.init_app(app)
     security.init_app(app)
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for pages in (replay.pages, triage.pages, drift.pages, plan.pages, runs.pages, tables.pages, search.pages):
-        app.register_blueprint(pages)
+    for noun in (replay, triage, drift, plan, runs, tables, search, compare, warehouses, help):
+        app.register_blueprint(noun.pages)
     errors.init_app(app)
     return app

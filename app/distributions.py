@@ -38,14 +38,23 @@ class Overlay:
         return bool(self.picture or self.values)
 
 
-def overlay(before: ColumnProfile | None, now: ColumnProfile | None) -> Overlay:
+@dataclass(frozen=True)
+class Size:
+    width: int = 640
+    height: int = 190
+
+
+WIDE, CARD = Size(), Size(440, 170)
+
+
+def overlay(before: ColumnProfile | None, now: ColumnProfile | None, size: Size = WIDE) -> Overlay:
     """Empty where one of the two is not on record, or nothing of its values is."""
     if before is None or now is None:
         return Overlay()
     for bins in (_numbers, _days):
         old, new = bins(before), bins(now)
         if old and new:
-            return Overlay(picture=_picture(old, new, _write_day if bins is _days else number))
+            return Overlay(picture=_picture(old, new, _write_day if bins is _days else number, size))
     values = values_of(before, now)
     return Overlay(values=values) if values else Overlay(values=_nulls(before, now))
 
@@ -101,12 +110,13 @@ def _bins(found: Sequence[tuple[float, float, float]]) -> _Bins | None:
     return _Bins((found[0][0], *(end for _, end, _ in found)), tuple(count for _, _, count in found))
 
 
-def _picture(before: _Bins, now: _Bins, write: Any) -> Markup:
+def _picture(before: _Bins, now: _Bins, write: Any, size: Size) -> Markup:
     pairs = _pairs(before, now, write)
     if not pairs:
         return Markup("")
     low, high = _ends(before, now)
-    return overlaid(pairs, _told(before, now, write), [write(low), write((low + high) / 2), write(high)])
+    ticks = [write(low), write((low + high) / 2), write(high)]
+    return overlaid(pairs, _told(before, now, write), ticks, size.width, size.height)
 
 
 def _told(before: _Bins, now: _Bins, write: Any) -> str:

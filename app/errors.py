@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from flask import Flask, Response, current_app, make_response, render_template
@@ -20,21 +22,27 @@ HEADINGS = {
     404: "Not found",
     405: "Not possible here",
     409: "It is going on already",
+    413: "Too much at once",
     415: "Only JSON is read here",
     422: "This is not understood",
+    429: "Too often",
     500: "Something went wrong",
+    503: "Not available now",
 }
 ADVICE = {
-    400: "Reload the page, then try again.",
+    400: "Open the page anew, then send it again: a form is good as long as the browser's session.",
     403: "Use `profilemesh` on the server, or the dashboard there.",
-    404: "It may have been pruned, or the address is mistyped.",
-    405: "This address is for reading.",
+    404: "It may have been pruned, or the address is mistyped. The lists below have what there is.",
+    405: "This address is for reading. Open the page, and use its buttons.",
     409: "The plan page shows its progress.",
+    413: "Send less: choose fewer at once, or write a shorter text.",
     422: "Change or remove what is named above.",
     429: "Wait a moment, then try again.",
-    500: "That is our fault. The server's log has the reason.",
+    500: "That is our fault, and nothing was changed. The server's log has the reason, under this time.",
     503: "Try again in a moment; if it stays, look at the server's log.",
 }
+AGAIN = (429, 500, 503)
+"""What may be over by the next try."""
 
 
 def init_app(app: Flask) -> None:
@@ -87,9 +95,26 @@ def answer(
         template = "_error.html" if request.htmx else "error.html"
         heading = HEADINGS.get(status, title)
         shown = {"status": status, "title": heading, "detail": detail, "fields": fields, "advice": ADVICE.get(status)}
-        response = make_response(render_template(template, **shown), status)
+        page = render_template(template, now=datetime.now(UTC), way_out=way_out(status), **shown)
+        response = make_response(page, status)
+        response.vary.add("HX-Request")
     response.headers.extend(headers or [])
     return response
+
+
+def way_out(status: int) -> tuple[str, str] | None:
+    """What to press first: its label and its address, here on this server whatever the path looks like."""
+    here = "/" + request.path.lstrip("/\\")
+    if request.method == "GET" and status in AGAIN:
+        query = request.query_string.decode("ascii", "replace")
+        return "Try again", f"{_quoted(here)}{'?' if query else ''}{query}"
+    if status == 405 or (status in (400, 422) and request.query_string):
+        return "The page itself" if status == 405 else "The page without filters", _quoted(here)
+    return None
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="/:@!$&'()*+,;=~")
 
 
 def _wants_json() -> bool:

@@ -100,6 +100,8 @@ def _with_transactions(connection: Any, record: object) -> None:
 
 # As many threads answer in one process, and each has a connection of its own.
 THREADS = 12
+MOST_SENT = 2**20
+"""Bytes of a form or a JSON body: thousands of findings fit in."""
 db = Storage(metadata=Base.metadata, session_options={"class_": WebSession})
 api = ProblemApi()
 csrf = CSRFProtect()
@@ -110,7 +112,7 @@ htmx = Htmx()
 def init_app(app: Flask) -> None:
     app.config.from_mapping(OPENAPI)
     # A form holds as long as the browser's session; the cookie goes with no request from another site.
-    app.config.update(WTF_CSRF_TIME_LIMIT=None, SESSION_COOKIE_SAMESITE="Lax")
+    app.config.update(WTF_CSRF_TIME_LIMIT=None, SESSION_COOKIE_SAMESITE="Lax", MAX_CONTENT_LENGTH=MOST_SENT)
     db.init_app(app)
     api.init_app(app)
     csrf.init_app(app)

@@ -1,17 +1,25 @@
-"""Two runs of one table side by side."""
+"""Two runs of one table side by side: what each of them has, and how far it moved."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.queries import profiles, runs
 from app.queries.profiles import ColumnProfile
+from profilemesh.drift import Finding, Move, Profile, Rules, Severity, moves, told_of_two
+from profilemesh.drift.profiles import GOOD, SAMPLE, WHOLE
+from profilemesh.profiling.summary import TableSummary
+from profilemesh.storage import profiles as stored
+from profilemesh.storage import summaries
 from profilemesh.storage.models import Run
+from profilemesh.tables import TableRef
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,11 @@ def compare(session: Session, before: Run, after: Run) -> Comparison:
     """What changed from one run to another of the same table, column by column in the later one's order."""
     old = {column.name: column for column in profiles.profile_of(session, before)}
     new = {column.name: column for column in profiles.profile_of(session, after)}
+    return compared(before, after, old, new)
+
+
+def compared(before: Run, after: Run, old: Mapping[str, ColumnProfile], new: Mapping[str, ColumnProfile]) -> Comparison:
+    """The same, where what both stored of their columns is at hand."""
     changes = tuple(_change(name, old.get(name), new.get(name)) for name in [*new, *(n for n in old if n not in new)])
     return Comparison(before, after, Change(_rows(before, old), _rows(after, new)), changes)
 
@@ -99,3 +112,78 @@ def _metrics(old: ColumnProfile | None, new: ColumnProfile | None) -> Iterator[s
 
 def _value(column: ColumnProfile | None, metric: str) -> Any:
     return column.shaped(metric) if column is not None and metric in column.values else None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How far everything moved, the furthest first by column (`""` is the table), and what the rules call drift of it.
+
+    `unlike` says why the two cannot be measured against each other; nothing is measured then.
+    """
+
+    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    unlike: str | None = None
+
+    @cached_property
+    def severities(self) -> dict[tuple[str, str], Severity]:
+        """Of each column and metric that the rules would tell of, those that follow from others included."""
+        every = [each for found in self.findings for each in (found, *found.explains)]
+        return {(each.column, each.metric): each.severity for each in every}
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        ranks: dict[str, int] = {}
+        for (column, _), severity in self.severities.items():
+            ranks[column] = max(ranks.get(column, -1), severity.rank)
+        return ranks
+
+    def weight(self, column: str) -> tuple[int, float]:
+        """What columns are ordered by: how severe the rules call it, then the steps of its furthest move."""
+        return self._ranks.get(column, -1), max((move.steps for move in self.moves.get(column, ())), default=0.0)
+
+
+def sizes(session: Session, before: Any, after: Any, rules: Rules) -> Sizes:
+    """The moves from one run to a later one of the same table, as drift measures them."""
+    table = _table(after)
+    found = stored.named(session, table, {before.run_id, after.run_id})
+    old, new = found.get(before.run_id), found.get(after.run_id)
+    why = unlike(before, after)
+    if why or old is None or new is None or not old.is_like(new):
+        return Sizes(unlike=why or "Only runs that succeeded, one after the other, can be measured against each other.")
+    payloads = summaries.wholes(session, found)
+    old, new = (_with_summary(each, payloads) for each in (old, new))
+    by_column: dict[str, list[Move]] = {}
+    for move in moves(old, new, rules):
+        by_column.setdefault(move.column, []).append(move)
+    told = told_of_two(table, old, new, rules)
+    return Sizes({name: tuple(each) for name, each in by_column.items()}, told)
+
+
+def _table(run: Any) -> TableRef:
+    return TableRef(run.warehouse, run.schema_name, run.dataset_name)
+
+
+def _with_summary(profile: Profile, payloads: Mapping[str, bytes]) -> Profile:
+    payload = payloads.get(profile.run_id)
+    return replace(profile, summary=TableSummary.from_bytes(payload)) if payload else profile
+
+
+def unlike(before: Any, after: Any) -> str | None:
+    """Why the two are not of the same kind of rows; None where they are."""
+    for run in (before, after):
+        if run.status not in GOOD:
+            return f"The run of {_moment(run)} did not succeed, and has no numbers that could be measured."
+        if run.scope not in (*WHOLE, SAMPLE):
+            return f"What rows the run of {_moment(run)} is of is not on record."
+    if (before.scope == SAMPLE) == (after.scope == SAMPLE):
+        return None
+    whole, sample = (after, before) if before.scope == SAMPLE else (before, after)
+    return (
+        f"The run of {_moment(sample)} read a sample, that of {_moment(whole)} is of all rows: what differs may come "
+        "of that alone."
+    )
+
+
+def _moment(run: Any) -> str:
+    return f"{run.profiled_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -38,6 +38,8 @@ LISTED = (
     RUN.reason,
     RUN.has_drift,
 )
+TOLD = (RUN.error, RUN.scope_detail, RUN.hash_family)
+"""What it takes beside them to tell how a run went, and to read its metrics."""
 WHOLE = tuple(column for column in RUNS.c if column.name != "error_trace")
 
 
@@ -169,3 +171,46 @@ def find_run(session: Session, run_id: str, table: str | None = None, schema: st
     if schema:
         wanted = wanted.where(RUN.schema_name == schema)
     return list(session.execute(wanted))
+
+
+def named(session: Session, run_ids: Collection[str]) -> list[Any]:
+    """All that is stored of these runs, table by table, the newest first."""
+    wanted = sa.select(*WHOLE).where(RUN.run_id.in_(sorted(run_ids)))
+    return list(session.execute(wanted.order_by(*NEWEST_FIRST)))
+
+
+def _same_table(run: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        RUN.warehouse == run.warehouse,
+        RUN.schema_name == run.schema_name,
+        RUN.dataset_name == run.dataset_name,
+    )
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The runs of a table before and after one of them, and the last before it that it can be measured against: one
+    that succeeded, of a sample if it is of a sample itself. None: there is none."""
+
+    before: Any | None = None
+    after: Any | None = None
+    like_before: Any | None = None
+
+
+def neighbours(session: Session, run: Any) -> Neighbours:
+    here = sa.tuple_(sa.literal(run.profiled_at, RUN.profiled_at.type), sa.literal(run.run_id))
+    place, same = sa.tuple_(RUN.profiled_at, RUN.run_id), sa.select(*LISTED, *TOLD).where(*_same_table(run))
+    newest, oldest = (RUN.profiled_at.desc(), RUN.run_id.desc()), (RUN.profiled_at, RUN.run_id)
+    earlier = same.where(place < here).order_by(*newest).limit(1)
+    wanted = {
+        "before": earlier,
+        "after": same.where(place > here).order_by(*oldest).limit(1),
+        "like_before": earlier.where(RUN.status.in_(GOOD_STATUSES), _is_like(run)),
+    }
+    parts = (sa.select(sa.literal(name).label("place"), each.subquery(name)) for name, each in wanted.items())
+    return Neighbours(**{row.place: row for row in session.execute(sa.union_all(*parts))})
+
+
+def _is_like(run: Any) -> sa.ColumnElement[bool]:
+    is_sample = sa.func.coalesce(RUN.scope, "") == "sample"
+    return is_sample if run.scope == "sample" else ~is_sample

@@ -17,6 +17,8 @@ from profilemesh.drift.culprits import culprits
 from profilemesh.drift.findings import Culprit, Finding, Kind, Severity, Unit
 from profilemesh.drift.folding import folded
 from profilemesh.drift.freshness import freshness
+from profilemesh.drift.measures import ROWS
+from profilemesh.drift.moves import Move, furthest, move_of, of_two, row_move, unbounded
 from profilemesh.drift.pairs import Pair, Trial, names_things
 from profilemesh.drift.profiles import GOOD, Profile, profile_of
 from profilemesh.drift.references import reference
@@ -35,15 +37,18 @@ __all__ = [
     "Culprit",
     "Finding",
     "Kind",
+    "Move",
     "Profile",
     "Rules",
     "Severity",
     "Unit",
     "compare",
     "freshness",
+    "moves",
     "profile_of",
     "reference_run",
     "rules_for",
+    "told_of_two",
 ]
 
 Load = Callable[[str], TableSummary | None]
@@ -99,6 +104,29 @@ def compare(
     is_expected = current.is_expected or rules.expects(current.at) is not None
     marked = tuple(_expected(finding) for finding in found) if is_expected else tuple(found)
     return Comparison(marked, len(tried), known.run_id if known else None, len(past.runs))
+
+
+def moves(before: Profile, current: Profile, rules: Rules) -> tuple[Move, ...]:
+    """How far every measure moved between two runs of a table, however little, the most steps of its ladder first.
+
+    Empty where the two are not of like scope, or `current` is not the later one. Their summaries are needed for
+    distributions and days only.
+    """
+    bare, known = unbounded(rules), replace(before, is_expected=False)
+    past = Past.of(current, (known,), bare)
+    if not past.runs:
+        return ()
+    tried = _trials(current, past, bare, known, known.summary)
+    found = [move_of(trial, rules) for trial in tried if trial.metric != ROWS.name]
+    rows = row_move(before, current, rules)
+    return tuple(furthest([*found, *([rows] if rows else [])]))
+
+
+def told_of_two(table: TableRef, before: Profile, current: Profile, rules: Rules) -> tuple[Finding, ...]:
+    """What these rules find in `current` with the one run before it as the baseline of everything."""
+    return compare(
+        table, current, (replace(before, is_expected=False),), of_two(rules), summary=before.summary
+    ).findings
 
 
 def _trials(

@@ -116,15 +116,30 @@ class Wanted:
 
 def history(session: Session, wanted: Wanted) -> list[Profile]:
     """The profiles of a table's earlier runs, newest first, without their summaries."""
-    table = {"warehouse": wanted.table.warehouse, "schema": wanted.table.schema, "name": wanted.table.name}
     span = {"before": wanted.before, "since": wanted.before - wanted.age, "most": wanted.runs}
-    rows: list[sa.Row[Any]] = list(session.execute(_NEWEST, table | span))
+    rows: list[sa.Row[Any]] = list(session.execute(_NEWEST, _names(wanted.table) | span))
     missing = wanted.pinned - {row.run_id for row in rows}
     if missing:
-        rows = [*rows, *session.execute(_OF_TABLE.where(_RUN.run_id.in_(sorted(missing))), table)]
+        rows = [*rows, *_named(session, wanted.table, missing)]
     bare = [row.run_id for row in rows if not _is_known(row)]
     older = _of_results(session, wanted.table, bare) if bare else {}
     return [_profile(row, older) for row in rows]
+
+
+def named(session: Session, table: TableRef, run_ids: Collection[str]) -> dict[str, Profile]:
+    """The profiles of these runs of a table by their ids, without summaries; of what did not succeed there is none."""
+    rows = _named(session, table, run_ids)
+    bare = [row.run_id for row in rows if not _is_known(row)]
+    older = _of_results(session, table, bare) if bare else {}
+    return {row.run_id: _profile(row, older) for row in rows}
+
+
+def _named(session: Session, table: TableRef, run_ids: Collection[str]) -> list[sa.Row[Any]]:
+    return list(session.execute(_OF_TABLE.where(_RUN.run_id.in_(sorted(run_ids))), _names(table)))
+
+
+def _names(table: TableRef) -> dict[str, str]:
+    return {"warehouse": table.warehouse, "schema": table.schema, "name": table.name}
 
 
 _RUN: Any = Run.__table__.c

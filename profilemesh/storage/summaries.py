@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,13 @@ def whole(session: Session, run_id: str) -> bytes | None:
 
 _SUMMARY: Any = Summary.__table__.c
 _WHOLE = sa.select(_SUMMARY.payload).where(_SUMMARY.run_id == sa.bindparam("run"), _SUMMARY.partition_key == "")
+
+
+def wholes(session: Session, run_ids: Collection[str]) -> dict[str, bytes]:
+    """The summaries of all rows of these runs; what is not kept is absent."""
+    same = (Summary.run_id.in_(sorted(run_ids)), Summary.partition_key == "")
+    rows = session.execute(sa.select(Summary.run_id, Summary.payload).where(*same))
+    return {run_id: payload for run_id, payload in rows}
 
 
 def of_partitions(session: Session, wanted: Mapping[str, str]) -> dict[str, bytes]:
