@@ -26,7 +26,7 @@ from app import (
     storage,
 )
 from app.links import NameConverter
-from app.pages import compare, drift, help, plan, replay, runs, search, tables, triage, warehouses
+from app.pages import columns, compare, drift, help, plan, replay, runs, search, tables, triage, warehouses
 from app.settings import read_settings, storage_url
 
 
@@ -57,7 +57,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for noun in (replay, triage, drift, plan, runs, tables, search, compare, warehouses, help):
+    for noun in (replay, triage, drift, plan, runs, columns, tables, search, compare, warehouses, help):
         app.register_blueprint(noun.pages)
     errors.init_app(app)
     return app
