@@ -57,7 +57,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     storage.init_app(app)
     remembered.init_app(app)
     api.init_app(app)
-    for noun in (replay, triage, drift, plan, runs, tables, columns, search, compare, warehouses, help):
+    for noun in (replay, triage, drift, plan, runs, columns, tables, search, compare, warehouses, help):
         app.register_blueprint(noun.pages)
     errors.init_app(app)
     return app

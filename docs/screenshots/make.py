@@ -15,6 +15,7 @@ PAGES = {
     "finding": "/drift",
     "plan": "/plan?preview=1",
     "table": "/tables/web_events",
+    "column": "/tables/products/columns/price",
     "run": "/runs",
 }
 # Of these the first that the page lists.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -33,6 +34,9 @@ def addresses(app: Flask) -> list[str]:
         "/tables",
         "/tables/orders",
         "/tables/postings",
+        "/tables/orders/columns/total",
+        f"/tables/{quote(HOSTILE, safe='')}",
+        f"/tables/{quote(HOSTILE, safe='')}/columns/{quote(HOSTILE, safe='')}",
         "/drift",
         "/drift?state=all&severity=high",
         "/drift?q=nothing",

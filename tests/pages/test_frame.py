@@ -21,7 +21,18 @@ def pages(client: FlaskClient, session: Session) -> dict[str, str]:
     session.commit()
     run_id = client.get("/api/runs").json[0]["run_id"]
     found = [f"/drift/{each['finding_id']}" for each in client.get("/api/findings?state=all").json]
-    paths = ("/", "/runs", f"/runs/{run_id}", "/tables", "/tables/orders", "/drift?state=all", *found, "/plan", "/nope")
+    paths = (
+        "/",
+        "/runs",
+        f"/runs/{run_id}",
+        "/tables",
+        "/tables/orders",
+        "/tables/orders/columns/total",
+        "/drift?state=all",
+        *found,
+        "/plan",
+        "/nope",
+    )
     return {path: client.get(path, headers=HTML).text for path in paths}
 
 
