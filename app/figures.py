@@ -16,8 +16,8 @@ from app.numerals import MINUS, exact
 from app.words import plural
 
 Write = Callable[[float | None], str]
-DIGITS = 7
-"""Of what is only drawn and told on hover; the table of numbers has all."""
+DIGITS = 5
+"""Of fractions that are only drawn and told on hover, with four; the table of numbers has more, the API all."""
 SMALL = {"width": 440, "height": 150}
 
 
@@ -121,7 +121,7 @@ def _short(value: float | None) -> float | int | None:
 
 
 def written_out(value: float) -> str:
-    """A number of the table: whole ones in full, others with ten digits."""
+    """A number of the table: whole ones in full, others with eight digits."""
     if value == int(value) and abs(value) < 2**53:
         return exact(int(value))
-    return f"{value:.10g}".replace("-", MINUS)
+    return f"{value:.8g}".replace("-", MINUS)

@@ -90,9 +90,10 @@ def lines(
     drifting: Drifting,
 ) -> list[Line]:
     return [
-        _line(column, before.get(key.name), trends.get(key.name), drifting)
+        _line(
+            now.get(key.name) or ColumnProfile(key.name, key.type), before.get(key.name), trends.get(key.name), drifting
+        )
         for key in keys
-        if (column := now.get(key.name)) is not None
     ]
 
 

@@ -18,6 +18,7 @@ from app.queries.past import Found, Past
 from app.queries.profiles import ColumnProfile
 from app.schemas.columns import AGAINST
 from app.table_columns import RANKS, Drifting, Line, chosen, known_severity, lines
+from profilemesh.profiling.metrics import BY_NAME
 from profilemesh.tables import TableRef
 
 SPARKS = 30
@@ -73,7 +74,7 @@ def history_of(session: Session, table: TableRef, wanted: Mapping[str, Any], now
     trends = histories.trends_of(session, sparks, names, averaged)
     baseline = histories.baseline_of(session, newest.good, AGAINST[wanted["against"]]) if newest.good else None
     now_and_then = [run for run in (newest.good, baseline) if run is not None]
-    profiles = histories.profiles_in(session, now_and_then, {key.name for key in shown})
+    profiles = histories.profiles_in(session, now_and_then, {key.name for key in shown}, BY_NAME)
     found = past.past_of(session, table, since)
     return History(
         newest=newest,

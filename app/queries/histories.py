@@ -147,8 +147,12 @@ def columns_of(session: Session, run: Any) -> list[ColumnKey]:
     ]
 
 
-def profiles_in(session: Session, runs: Sequence[Any], names: Collection[str]) -> dict[str, dict[str, ColumnProfile]]:
-    """run_id -> column -> all that is stored of these columns in these runs of one table, in one statement."""
+def profiles_in(
+    session: Session, runs: Sequence[Any], names: Collection[str], metrics: Collection[str] | None = None
+) -> dict[str, dict[str, ColumnProfile]]:
+    """run_id -> column -> what is stored of these columns in these runs of one table, in one statement.
+
+    To name the metrics lets an index find each of them; without, those of older versions are there as well."""
     if not runs or not names:
         return {}
     ours = {run.run_id: run.hash_family is not None for run in runs}
@@ -158,6 +162,8 @@ def profiles_in(session: Session, runs: Sequence[Any], names: Collection[str]) -
         .where(RESULT.schema_name == runs[0].schema_name, RESULT.column_name.in_(sorted(names)))
         .order_by(RESULT.id)
     )
+    if metrics is not None:
+        wanted = wanted.where(RESULT.metric_name.in_(sorted(metrics)))
     found: dict[str, dict[str, ColumnProfile]] = {}
     for run_id, name, type_, metric, value in session.execute(wanted):
         of_run = found.setdefault(run_id, {})

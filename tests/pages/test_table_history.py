@@ -177,6 +177,12 @@ def test_columns_are_sorted(client: FlaskClient, session: Session, sort: str, or
     assert column_names(page_of(client, f"orders?sort={sort}")) == order
 
 
+def test_a_column_of_which_only_strange_metrics_are_stored_is_listed(client: FlaskClient, session: Session) -> None:
+    add_run(session, columns={("a", "INT"): {"of_my_own": 3}, ("b", "INT"): number_metrics(5)})
+    session.commit()
+    assert column_names(page_of(client)) == ["a", "b"]
+
+
 def test_columns_are_searched(client: FlaskClient, session: Session) -> None:
     add_run(session, columns=many({"order_id": 0, "Total": 0, "subtotal": 0}))
     session.commit()
