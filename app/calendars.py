@@ -17,6 +17,8 @@ MOST_WEEKS = 53
 LEVELS = 5
 STEP, SIZE = 15, 12
 LEFT, TOP = 30, 16
+NAME_WIDTH = 2
+"""So many weeks the name of a month covers."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,12 @@ def _cell(day: date, partition: Partition | None, top: int) -> Day:
 
 def _picture(weeks: Sequence[Sequence[Day | None]], count: int) -> Markup:
     parts = [f'<text class="tick end" x="{LEFT - 6}" y="{TOP + STEP * i + 10}">{name}</text>' for i, name in WEEKDAYS]
-    month = 0
+    parts += [f'<text class="tick" x="{LEFT + STEP * at}" y="{TOP - 6}">{name}</text>' for at, name in _months(weeks)]
     for column, week in enumerate(weeks):
-        x = LEFT + STEP * column
-        first = next(day for day in week if day is not None)
-        if first.day.month != month and (column < len(weeks) - 2 or not month):
-            parts.append(f'<text class="tick" x="{x}" y="{TOP - 6}">{first.day:%b}</text>')
-        month = first.day.month
-        for row, day in enumerate(week):
-            if day is not None:
-                parts.append(_square(day, x, TOP + STEP * row))
+        squares = (
+            _square(day, LEFT + STEP * column, TOP + STEP * row) for row, day in enumerate(week) if day is not None
+        )
+        parts += squares
     width, height = LEFT + STEP * len(weeks), TOP + STEP * 7
     rows = sum(day.partition.rows or 0 for week in weeks for day in week if day and day.partition)
     label = f"{exact(count)} days of partitions, {compact(rows)} rows"
@@ -107,6 +105,16 @@ def _picture(weeks: Sequence[Sequence[Day | None]], count: int) -> Markup:
         f'<svg class="chart calendar" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
     )
+
+
+def _months(weeks: Sequence[Sequence[Day | None]]) -> list[tuple[int, str]]:
+    """The weeks that a month begins with, as far as there is room for its name."""
+    firsts = [next(day.day for day in week if day is not None) for week in weeks]
+    starts = [i for i, day in enumerate(firsts) if i == 0 or day.month != firsts[i - 1].month]
+    ends = [*starts[1:], len(weeks)]
+    return [
+        (start, f"{firsts[start]:%b}") for start, end in zip(starts, ends, strict=True) if end - start >= NAME_WIDTH
+    ]
 
 
 WEEKDAYS = ((0, "Mon"), (2, "Wed"), (4, "Fri"))

@@ -134,7 +134,7 @@
       scales: { x: { time: true }, y: { range: reach(told) } },
       axes: [
         { ...axis, grid: { show: false }, space: 70, size: 26, values: dates },
-        { ...axis, space: 28, size: 52, gap: 4, values: (u, splits) => splits.map((value) => tick(value, told)) },
+        { ...axis, space: host.clientHeight < 160 ? 20 : 28, size: 52, gap: 4, values: (u, splits) => splits.map((value) => tick(value, told)) },
       ],
       series: [{}, ...seriesOf(told)],
       bands: bandsOf(told),
@@ -186,7 +186,7 @@
     const here = shown.indexOf(u.cursor.idx);
     const place = by === "first" ? 0 : by === "last" ? shown.length - 1 : here < 0 ? (by > 0 ? 0 : shown.length - 1) : Math.min(Math.max(here + by, 0), shown.length - 1);
     const value = u.data[1][shown[place]];
-    u.setCursor({ left: u.valToPos(u.data[0][shown[place]], "x"), top: value == null ? 10 : Math.max(u.valToPos(value, "y"), 0) });
+    u.setCursor({ left: u.valToPos(u.data[0][shown[place]], "x"), top: value == null ? 10 : Math.max(u.valToPos(value, "y"), 0) }, true, true);
   }
 
   const KEYS = {
@@ -250,7 +250,7 @@
     host.addEventListener("keydown", (event) => event.target === host && onKey(u, event));
     // Of all the charts that move along only the one in hand speaks.
     host.addEventListener("focus", () => readout.setAttribute("aria-live", "polite"));
-    host.addEventListener("blur", () => (readout.setAttribute("aria-live", "off"), u.setCursor({ left: -10, top: -10 })));
+    host.addEventListener("blur", () => (readout.setAttribute("aria-live", "off"), u.setCursor({ left: -10, top: -10 }, true, true)));
     live.add({ u, figure, watch, reset });
   }
 

@@ -74,6 +74,7 @@ def test_the_keyboard_reads_and_zooms(visit: Open) -> None:
     page.keyboard.press("Home")
     first = readout.inner_text()
     page.keyboard.press("ArrowRight")
+    expect(page.locator(".readout").nth(1)).to_contain_text(readout.inner_text()[:16])
     assert idle != first != readout.inner_text() and readout.get_attribute("aria-live") == "polite"
     page.keyboard.press("End")
     assert readout.inner_text() not in (idle, first)
