@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.orm import Session
 
 from app import create_app
@@ -22,9 +23,28 @@ ORIGIN = "https://dash.example.com"
 NO_CONFIG = "/nowhere/profilemesh.yml"
 
 
+class CompiledOnce(BytecodeCache):
+    """Templates compiled for one app serve those of all tests: each test has an app of its own."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.known:
+            bucket.bytecode_from_string(self.known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.known[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledOnce()
+
+
 def make_app(url: str, **settings: Any) -> Flask:
     given = {"PROFILEMESH_DB_URL": url, "PROFILEMESH_CONFIG": NO_CONFIG, "CORS_ORIGINS": ORIGIN, **settings}
-    return create_app({"TESTING": True, "PROPAGATE_EXCEPTIONS": False, **given})
+    app = create_app({"TESTING": True, "PROPAGATE_EXCEPTIONS": False, **given})
+    app.jinja_env.bytecode_cache = TEMPLATES
+    return app
 
 
 @pytest.fixture
