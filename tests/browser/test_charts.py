@@ -50,6 +50,18 @@ def test_a_chart_tells_its_values_and_shares_its_cursor(visit: Open) -> None:
         expect(charts.nth(i).locator(".readout")).to_contain_text(moment[0])
 
 
+def test_a_chart_writes_numbers_as_the_page_does(visit: Open) -> None:
+    page = visit().go(TOTAL)
+    charts = page.locator("figure[data-live]")
+    for i in range(charts.count()):
+        readout = charts.nth(i).locator(".readout")
+        newest = readout.inner_text()
+        charts.nth(i).locator(".plot").focus()
+        page.keyboard.press("End")
+        assert newest in readout.inner_text() != newest
+        charts.nth(i).locator(".plot").blur()
+
+
 def test_a_drag_zooms_all_charts_and_a_button_shows_all_again(visit: Open) -> None:
     page = visit().go(ORDERS)
     plots, resets = page.locator(".plot"), page.locator(".reset")
