@@ -67,8 +67,8 @@ def test_no_match_says_what_to_do(client: FlaskClient, session: Session) -> None
 
 
 def turns(page: str) -> dict[str, str]:
-    """Where the buttons below the list lead, by what they say."""
-    found = re.findall(r'<a class="button small" href="([^"]*)" aria-label="([^"]*)"', page)
+    """Where the buttons below the list lead, by their tips."""
+    found = re.findall(r'<a class="button small" href="([^"]*)" title="([^"]*)"', page)
     return {said: unescape(href) for href, said in found}
 
 
