@@ -14,7 +14,7 @@ from flask import Flask, url_for
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.queries.columns import FINDING, RESULT, RUN
+from app.queries.columns import FINDING, RESULT, RESULTS, RUN, RUNS
 
 Part = Mapping[str, Any]
 """Values for an address: its own parts, and what goes into its query."""
@@ -86,7 +86,8 @@ def _columns(session: Session) -> list[Part]:
     """Two of each table: its first and its last by name."""
     key = (RUN.dataset_name, RUN.warehouse, RUN.schema_name)
     ends = (sa.func.min(RESULT.column_name), sa.func.max(RESULT.column_name))
-    joined = sa.select(*key, *ends).join(RESULT, sa.and_(RESULT.run_id == RUN.run_id)).group_by(*key)
+    same = sa.and_(RESULT.run_id == RUN.run_id, RESULT.dataset_name == RUN.dataset_name)
+    joined = sa.select(*key, *ends).select_from(RUNS).join(RESULTS, same).group_by(*key)
     return [
         {"table": name, "warehouse": warehouse, "schema": schema, "column": column}
         for name, warehouse, schema, *columns in session.execute(joined)

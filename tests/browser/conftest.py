@@ -83,6 +83,11 @@ class Visit:
         if not request.url.startswith((self.site, "data:", "blob:")):
             self.troubles.append(f"outside request: {request.url}")
 
+    def widen(self, width: int) -> None:
+        """To this width, and until what is drawn by scripts has followed."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     @property
     def overflow(self) -> int:
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))

@@ -30,6 +30,6 @@ def test_nothing_runs_and_nothing_overflows(visit: Callable[..., Visit], hostile
             continue
         page = tab.go(address)
         for width in (1400, 390):
-            page.set_viewport_size({"width": width, "height": 900})
+            tab.widen(width)
             assert tab.overflow == 0, (address[:160], width, page.evaluate(CUT_OFF))
             assert page.evaluate(CUT_OFF) == [], (address[:160], width)

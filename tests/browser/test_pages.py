@@ -38,7 +38,7 @@ def test_every_page_is_sound_at_every_width_in_light_and_dark(visit: Open, addre
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
         for width in (2560, 1400, 390, 320):
-            page.set_viewport_size({"width": width, "height": 900})
+            tab.widen(width)
             expect(page.locator("h1")).to_be_visible()
             assert tab.overflow == 0, (address, width)
             assert page.evaluate(CUT_OFF) == [], (address, width)

@@ -203,4 +203,4 @@ def test_statements_do_not_grow_with_the_rows(app: Flask, client: FlaskClient, s
     client.get("/runs")
     with counted(app) as sent:
         client.get("/runs")
-    assert len(sent) == 4
+    assert len(sent) == 5
