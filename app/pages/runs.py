@@ -16,7 +16,7 @@ from app.pages import parse, show
 from app.pages.drift import lines_of
 from app.queries import findings, profiles, runs
 from app.queries.run_pages import turned
-from app.schemas.runs import ACTIONS, SCOPES, RunChoice, RunPageFilter
+from app.schemas.runs import SCOPES, RunChoice, RunPageFilter
 from app.scopes import told_scope
 
 pages = Blueprint("runs", __name__, url_prefix="/runs")
@@ -33,7 +33,7 @@ def index() -> Response:
         part="runs/_rows.html",
         page=page,
         wanted=_told(wanted),
-        choices=runs.choices(session) | {"scopes": SCOPES, "actions": ACTIONS},
+        choices=runs.choices(session) | {"scopes": SCOPES},
         has_runs=bool(page.rows) or runs.any_run(session),
         formats=FORMATS,
         now=now,

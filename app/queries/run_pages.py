@@ -65,6 +65,9 @@ def turned(session: Session, wanted: Mapping[str, Any], found: Runs) -> Turned:
     order = order_of(wanted["sort"])
     count = found.count_to(COUNTED)
     is_cut = count > COUNTED and not found.asked.is_counted
+    if not count:
+        # Of what there is none, nothing need be gone through.
+        return Turned([], 0, False, None, None)
     cursor, newer = wanted["cursor"], wanted["newer"]
     back = _rows(session, found, Order(order.columns, order.shape, not order.descending), newer) if newer else []
     if len(back) > SIZE:
