@@ -105,6 +105,41 @@ def compared(session: Session, before: Any, after: Any) -> Compared:
     return Compared(found, sizes, tuple(cards), told_move(rows, sizes) if rows else None)
 
 
+@dataclass(frozen=True)
+class MovedColumn:
+    name: str
+    moves: tuple[ToldMove, ...]
+
+
+@dataclass(frozen=True)
+class Since:
+    """What moved from the run before: at most so many columns, those that moved most first, and how many did in all."""
+
+    before: Any
+    columns: tuple[MovedColumn, ...]
+    moved: int
+    row_move: ToldMove | None
+
+
+MOST_COLUMNS, MOST_MOVES = 6, 3
+
+
+def moved_since(session: Session, before: Any, run: Any) -> Since | None:
+    """None where the two cannot be measured against each other."""
+    table = TableRef(run.warehouse, run.schema_name, run.dataset_name)
+    sizes = compare.sizes(session, before, run, rules_of(table))
+    if sizes.unlike:
+        return None
+    by_column = {name: [move for move in moves if move.steps >= HARDLY] for name, moves in sizes.moves.items() if name}
+    names = sorted((name for name, moves in by_column.items() if moves), key=sizes.weight, reverse=True)
+    told = tuple(
+        MovedColumn(name, tuple(told_move(move, sizes) for move in by_column[name][:MOST_MOVES]))
+        for name in names[:MOST_COLUMNS]
+    )
+    rows = next(iter(sizes.moves.get("", ())), None)
+    return Since(before, told, len(names), told_move(rows, sizes) if rows and rows.effect.size else None)
+
+
 def rules_of(table: TableRef) -> Rules:
     """Those of the configuration; without one that can be used, the defaults."""
     config = config_or_none()

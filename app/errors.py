@@ -61,6 +61,9 @@ def show_http_error(error: HTTPException) -> Response | HTTPException:
     fields = {name: _flat(said) for name, said in told.items()} if told else None
     headers = [(name, value) for name, value in error.get_headers() if name.lower() not in ("content-type", "location")]
     detail = _sentence(fields) if fields else data.get("message") or error.description or error.name
+    if not _wants_json() and detail == type(error).description:
+        # What the library says to everybody; our advice says more.
+        detail = ""
     return answer(error.code, error.name, detail, fields, headers)
 
 

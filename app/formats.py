@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
     told = (words.reason, words.action, words.read, words.scope, words.story, words.decision, words.outcome)
     for tell in (*told, words.status_mark, words.status_label):
         app.add_template_filter(tell)
-    for write in (ago, utc, when, short, cut, plain, command, extreme, evidence.facts):
+    for write in (ago, utc, when, short, cut, brief, plain, command, extreme, evidence.facts):
         app.add_template_filter(write)
     app.jinja_env.globals.update(DASH=DASH, STALENESS=words.STALENESS, charts=charts, pictures=pictures)
     app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY, tick_marks=words.TICK_MARKS)
@@ -76,6 +76,12 @@ def cut(text: Any, length: int = 28) -> Markup:
     if len(visible) <= length:
         return Markup("<bdi>{}</bdi>").format(visible)
     return Markup('<bdi title="{}">{}…</bdi>').format(visible[:600], visible[: length - 1])
+
+
+def brief(text: Any, length: int) -> str:
+    """The same without any markup: for titles, options and labels; never empty."""
+    visible = " ".join(plain(str(text)).split())
+    return (visible if len(visible) <= length else f"{visible[: length - 1]}…") or "blank"
 
 
 def plain(text: str, lines: bool = False) -> str:

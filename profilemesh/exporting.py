@@ -182,7 +182,24 @@ DRIFT_COLUMNS: Mapping[str, pa.DataType] = {
     "warehouse": TEXT,
     "warehouse_type": TEXT,
 }
+METRIC_COLUMNS: Mapping[str, pa.DataType] = {
+    "run_id": TEXT,
+    "dataset_name": TEXT,
+    "schema_name": TEXT,
+    "column_name": TEXT,
+    "column_type": TEXT,
+    "metric_name": TEXT,
+    "metric_value": TEXT,
+    "metric_number": NUMBER,
+}
 UNKNOWN = "unknown"
+
+
+def metric_json(row: Any) -> Row:
+    """A row whose columns are those of `METRIC_COLUMNS`."""
+    told = dict(zip(METRIC_COLUMNS, row, strict=True))
+    told["schema_name"] = told["schema_name"] or None
+    return told
 
 
 def run_json(row: Any) -> Row:

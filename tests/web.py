@@ -1,7 +1,7 @@
 """What the tests of pages, API and browser share: the app over a storage of its own."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,19 @@ def make_app(url: str, **settings: Any) -> Flask:
 def app(empty_storage: Path, tmp_path: Path) -> Iterator[Flask]:
     path = Path(shutil.copy(empty_storage, tmp_path / "storage.db"))
     app = make_app(f"sqlite:///{path}")
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@contextmanager
+def filled(empty_storage: Path, folder: Path, fill: Callable[[Session], object]) -> Iterator[Flask]:
+    """An app over a storage that is filled once, for tests that only look at it."""
+    app = make_app(f"sqlite:///{shutil.copy(empty_storage, folder / 'storage.db')}")
+    with app.app_context():
+        fill(db.session())
+        db.session.commit()
+        db.session.remove()
     yield app
     with app.app_context():
         db.engine.dispose()

@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, abort
 
 from app.api.runs import refuse_unknown_status
+from app.clients import is_local
+from app.compared import moved_since
+from app.exports import FORMATS
 from app.extensions import db
+from app.links import Wanted
 from app.pages import parse, show
 from app.pages.drift import lines_of
 from app.queries import findings, profiles, runs
-from app.queries.pages import Page
-from app.schemas.runs import RunChoice, RunPageFilter
+from app.queries.run_pages import turned
+from app.schemas.runs import SCOPES, RunChoice, RunPageFilter
 from app.scopes import told_scope
 
 pages = Blueprint("runs", __name__, url_prefix="/runs")
@@ -22,19 +26,24 @@ pages = Blueprint("runs", __name__, url_prefix="/runs")
 def index() -> Response:
     wanted, now = parse(RunPageFilter), datetime.now(UTC)
     refuse_unknown_status(wanted["status"])
-    found = runs.Runs(db.session(), wanted, now)
-    page = Page(wanted["page"], found.count())
-    rows = db.session.execute(page.cut(found.told)).all()
+    session = db.session()
+    page = turned(session, wanted, runs.Runs(session, wanted, now))
     return show(
         "runs/index.html",
         part="runs/_rows.html",
-        rows=rows,
         page=page,
-        wanted=wanted,
-        choices=runs.choices(db.session()),
-        has_runs=bool(rows) or runs.any_run(db.session()),
+        wanted=_told(wanted),
+        choices=runs.choices(session) | {"scopes": SCOPES},
+        has_runs=bool(page.rows) or runs.any_run(session),
+        formats=FORMATS,
         now=now,
     )
+
+
+def _told(wanted: Wanted) -> Wanted:
+    """The filters as an address has them, without the place in the list."""
+    drift = {True: "true", False: "false"}.get(wanted["drift"])
+    return Wanted({**wanted, "drift": drift, "cursor": None, "newer": None}, wanted.defaults)
 
 
 @pages.get("/<string:run_id>")
@@ -43,13 +52,18 @@ def one(run_id: str) -> Response:
     found = [] if "\0" in run_id else runs.find_run(db.session(), run_id, wanted["table"], wanted["schema"])
     if not found:
         abort(404, description=f"Run {run_id} not found.")
-    run, now = found[0], datetime.now(UTC)
+    run, now, session = found[0], datetime.now(UTC), db.session()
+    near = runs.neighbours(session, run)
     return show(
         "runs/show.html",
         run=run,
         others=found[1:],
-        columns=profiles.profile_of(db.session(), run),
+        columns=profiles.profile_of(session, run),
         told=told_scope(run),
-        drifted=list(lines_of(findings.of_run(db.session(), run, now))),
+        drifted=list(lines_of(findings.of_run(session, run, now))),
+        near=near,
+        since=moved_since(session, near.like_before, run) if near.like_before is not None else None,
+        trace=runs.trace_of(session, run) if run.error and is_local() else None,
+        formats=FORMATS,
         now=now,
     )

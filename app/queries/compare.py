@@ -15,6 +15,7 @@ from app.queries import profiles, runs
 from app.queries.profiles import ColumnProfile
 from profilemesh.drift import Finding, Move, Profile, Rules, Severity, moves, told_of_two
 from profilemesh.drift.profiles import GOOD, SAMPLE, WHOLE
+from profilemesh.errors import SummariesIncompatible
 from profilemesh.profiling.summary import TableSummary
 from profilemesh.storage import profiles as stored
 from profilemesh.storage import summaries
@@ -118,12 +119,14 @@ def _value(column: ColumnProfile | None, metric: str) -> Any:
 class Sizes:
     """How far everything moved, the furthest first by column (`""` is the table), and what the rules call drift of it.
 
-    `unlike` says why the two cannot be measured against each other; nothing is measured then.
+    `unlike` says why the two cannot be measured against each other; nothing is measured then. Without `has_shapes` no
+    distribution is, because the summaries of the two are not both at hand.
     """
 
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     unlike: str | None = None
+    has_shapes: bool = False
 
     @cached_property
     def severities(self) -> dict[tuple[str, str], Severity]:
@@ -157,7 +160,8 @@ def sizes(session: Session, before: Any, after: Any, rules: Rules) -> Sizes:
     for move in moves(old, new, rules):
         by_column.setdefault(move.column, []).append(move)
     told = told_of_two(table, old, new, rules)
-    return Sizes({name: tuple(each) for name, each in by_column.items()}, told)
+    has_shapes = old.summary is not None and new.summary is not None
+    return Sizes({name: tuple(each) for name, each in by_column.items()}, told, has_shapes=has_shapes)
 
 
 def _table(run: Any) -> TableRef:
@@ -166,7 +170,11 @@ def _table(run: Any) -> TableRef:
 
 def _with_summary(profile: Profile, payloads: Mapping[str, bytes]) -> Profile:
     payload = payloads.get(profile.run_id)
-    return replace(profile, summary=TableSummary.from_bytes(payload)) if payload else profile
+    try:
+        return replace(profile, summary=TableSummary.from_bytes(payload)) if payload else profile
+    except SummariesIncompatible:
+        # Of a version before this one: its numbers can still be measured, its distributions not.
+        return profile
 
 
 def unlike(before: Any, after: Any) -> str | None:

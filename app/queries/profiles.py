@@ -32,9 +32,22 @@ __all__ = [
     "is_list",
     "null_share",
     "profile_of",
+    "stored_metrics",
     "to_number",
     "trends",
 ]
+
+
+def stored_metrics(run_id: str, table: str | None, schema: str | None) -> sa.Select[*tuple[Any, ...]]:
+    """Every metric of a run as it is stored, table by table, column by column."""
+    shown = (RESULT.run_id, RESULT.dataset_name, RESULT.schema_name, RESULT.column_name, RESULT.column_type)
+    wanted = sa.select(*shown, RESULT.metric_name, RESULT.metric_value, RESULT.metric_number)
+    wanted = wanted.where(RESULT.run_id == run_id)
+    for column, value in ((RESULT.dataset_name, table), (RESULT.schema_name, schema)):
+        if value:
+            wanted = wanted.where(column == value)
+    return wanted.order_by(RESULT.dataset_name, RESULT.id)
+
 
 TRENDS = ("null_percent", "mean", "distinct_count")
 

@@ -50,7 +50,7 @@ class Runs:
         self.session, self.wanted = session, wanted
         self.since = since_of(wanted, now)
         self.warehouses = warehouses.with_runs_of(session, wanted["warehouse"])
-        chosen = frozenset((name, wanted[name]) for name in FILTERS if wanted.get(name))
+        chosen = frozenset((name, wanted[name]) for name in FILTERS if wanted.get(name) not in (None, ""))
         self.asked = Asked(chosen, self.since, self.warehouses)
 
     @property
@@ -63,8 +63,12 @@ class Runs:
         return self.listed.add_columns(RUN.error, RUN.scope_detail).order_by(*NEWEST_FIRST)
 
     def count(self) -> int:
-        """From the counts, unless a table or a schema is asked for."""
+        """From the counts, unless they do not know what is asked for."""
         return self.session.scalar(_total(self.asked)) or 0
+
+    def count_to(self, most: int) -> int:
+        """The same, and no further than to one more than `most` where rows must be counted."""
+        return self.session.scalar(_total_to(self.asked, most)) or 0
 
     def newest(self, most: int) -> Sequence[Any]:
         return self.session.execute(_newest(self.asked, most)).all()
@@ -80,7 +84,9 @@ class Runs:
         return passed(self.session, RUN_COUNT, RUN_COUNT.runs, asked.counted, self.since, most)
 
 
-FILTERS = ("warehouse", "schema", "table", "q", "status", "environment")
+FILTERS = ("warehouse", "schema", "table", "q", "status", "environment", "scope", "action", "drift")
+UNCOUNTED = frozenset({"schema", "table", "q", "action", "drift"})
+"""Those that the counts know nothing of."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,19 @@ class Asked:
 
     @property
     def is_counted(self) -> bool:
-        return not any(name in ("schema", "table", "q") for name, _ in self.chosen)
+        return not any(name in UNCOUNTED for name, _ in self.chosen)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         wanted = dict(self.chosen)
         found = [RUN.profiled_at >= self.since, *self.counted(RUN)]
         found += [
             column == wanted[key]
-            for column, key in ((RUN.schema_name, "schema"), (RUN.dataset_name, "table"))
+            for column, key in (
+                (RUN.schema_name, "schema"),
+                (RUN.dataset_name, "table"),
+                (RUN.action, "action"),
+                (RUN.has_drift, "drift"),
+            )
             if key in wanted
         ]
         if "q" in wanted:
@@ -111,7 +122,8 @@ class Asked:
         """What the counts know as well."""
         wanted = dict(self.chosen)
         found = in_warehouses(columns, wanted.get("warehouse"), self.warehouses)
-        return found + [getattr(columns, key) == wanted[key] for key in ("status", "environment") if key in wanted]
+        keys = ("status", "environment", "scope")
+        return found + [getattr(columns, key) == wanted[key] for key in keys if key in wanted]
 
 
 @worded_once
@@ -130,6 +142,14 @@ def _total(asked: Asked) -> sa.Select[*tuple[Any, ...]]:
         return sa.select(sa.func.count()).select_from(RUNS).where(*asked.conditions())
     counted = runs_between(pieces(asked.since), asked.counted)
     return sa.select(sa.cast(sa.func.coalesce(sa.func.sum(counted.c.runs), 0), sa.BigInteger))
+
+
+@worded_once
+def _total_to(asked: Asked, most: int) -> sa.Select[*tuple[Any, ...]]:
+    if asked.is_counted:
+        return _total(asked)
+    some = sa.select(sa.literal(1)).select_from(RUNS).where(*asked.conditions()).limit(most + 1).subquery()
+    return sa.select(sa.func.count()).select_from(some)
 
 
 def in_warehouses(columns: Any, wanted: str | None, names: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
@@ -171,6 +191,12 @@ def find_run(session: Session, run_id: str, table: str | None = None, schema: st
     if schema:
         wanted = wanted.where(RUN.schema_name == schema)
     return list(session.execute(wanted))
+
+
+def trace_of(session: Session, run: Any) -> str | None:
+    """Where in our code a run failed; long, so that no list brings it along."""
+    same = (RUN.run_id == run.run_id, RUN.dataset_name == run.dataset_name)
+    return session.scalar(sa.select(RUN.error_trace).where(*same))
 
 
 def named(session: Session, run_ids: Collection[str]) -> list[Any]:

@@ -30,7 +30,9 @@ class Text(fields.String):
     """A text to filter by; empty is no filter (None)."""
 
     def __init__(self, description: str, **kwargs: Any) -> None:
-        super().__init__(load_default=None, metadata={"description": description}, **kwargs)
+        if not kwargs.get("required"):
+            kwargs["load_default"] = None
+        super().__init__(metadata={"description": description}, **kwargs)
 
     def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super().deserialize(value, *args, **kwargs)

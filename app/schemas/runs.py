@@ -6,10 +6,13 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from app.queries.run_pages import NEWEST, SORTS, shape_of
 from app.queries.runs import ORDER
-from app.schemas.fields import CursorField, Text, Whole
+from app.schemas.fields import Choice, CursorField, Flag, Text, Whole
 
 Field = fields.Field[Any]
+SCOPES = ("full", "merged", "sample", "partial")
+ACTIONS = ("full", "partial", "sample")
 
 
 class RunFilter(Schema):
@@ -20,6 +23,10 @@ class RunFilter(Schema):
     table = Text("The table's bare name.")
     status = Text("`success`, `failed`, `running`, or another status that is stored.")
     environment = Text("The environment the run was made in.")
+    q = Text("Part of a table's name.")
+    scope = Choice(SCOPES, "What the numbers are of.")
+    action = Choice(ACTIONS, "What the plan said to do.")
+    drift = Flag("Whether drift or a schema change was found.")
     days = Whole(1, 3650, load_default=30, metadata={"description": "Only runs of the last so many days."})
 
 
@@ -30,8 +37,11 @@ class RunListFilter(RunFilter):
 
 
 class RunPageFilter(RunFilter):
-    q = Text("Part of a table's name.")
-    page = Whole(1, 100_000, load_default=1)
+    """`cursor` asks for what comes after a row of the list, `newer` for what comes before one."""
+
+    sort = Choice(SORTS, "What it is ordered by; with a minus, from the largest down.", default=NEWEST)
+    cursor = CursorField(lambda data: shape_of(data.get("sort")))
+    newer = CursorField(lambda data: shape_of(data.get("sort")))
 
 
 class RunChoice(Schema):

@@ -17,6 +17,10 @@ PAGES = {
     "table": "/tables/web_events",
     "column": "/tables/products/columns/price",
     "run": "/runs",
+    "runs": "/runs?drift=true",
+    "compare": "/compare?table=products",
+    "warehouse": "/warehouses/shop",
+    "help": "/help",
 }
 # Of these the first that the page lists.
 ONE_OF = {"finding": '.finding a[href^="/drift/"]', "run": 'a[href^="/runs/"]'}

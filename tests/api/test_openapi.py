@@ -25,6 +25,7 @@ def test_the_description_is_openapi_3_1_and_names_every_endpoint(client: FlaskCl
         "/api/search",
         "/api/export/runs",
         "/api/export/drift",
+        "/api/export/metrics",
         "/api/plan",
         "/api/plan/run",
         "/api/decisions",

@@ -100,6 +100,12 @@ def test_links_lead_around_and_keep_the_filters(client: FlaskClient, session: Se
         ("table=events", {"b"}),
         ("status=failed", {"c"}),
         ("environment=staging", {"c"}),
+        ("q=VENT", {"b"}),
+        ("scope=sample", {"b"}),
+        ("scope=sample&status=failed", set()),
+        ("action=sample", {"b"}),
+        ("drift=true", {"a"}),
+        ("drift=false&q=event", {"b"}),
         ("warehouse=postgres&status=success", {"b"}),
         ("days=1", {"a", "b"}),
         ("days=90", {"a", "b", "c", "old"}),
@@ -109,9 +115,9 @@ def test_links_lead_around_and_keep_the_filters(client: FlaskClient, session: Se
     ],
 )
 def test_filters(client: FlaskClient, session: Session, query: str, found: set[str]) -> None:
-    add_run(session, run_id="a", columns={})
+    add_run(session, run_id="a", columns={}, has_drift=True)
     clicks = {"warehouse": "clicks", "warehouse_type": "postgres", "columns": {}}
-    add_run(session, "events", run_id="b", schema="public", **clicks)
+    add_run(session, "events", run_id="b", schema="public", scope="sample", action="sample", **clicks)
     add_run(session, run_id="c", at=NOW - timedelta(days=3), status="failed", environment="staging", **clicks)
     add_run(session, run_id="old", at=NOW - timedelta(days=60), columns={})
     session.commit()

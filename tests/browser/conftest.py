@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def app(empty_storage: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def site(app: Flask) -> Iterator[str]:
     """The address of the running app."""
+    with serving(app) as address:
+        yield address
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -75,6 +82,11 @@ class Visit:
     def on_request(self, request: Request) -> None:
         if not request.url.startswith((self.site, "data:", "blob:")):
             self.troubles.append(f"outside request: {request.url}")
+
+    def widen(self, width: int) -> None:
+        """To this width, and until what is drawn by scripts has followed."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     @property
     def overflow(self) -> int:

@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from profilemesh.storage.models import Summary
 from tests.factories import NOW, Columns, add_run, add_shop, number_metrics, text_metrics, top
 from tests.web import Served, counted
 
@@ -179,7 +180,7 @@ def test_real_distributions_move_as_the_engine_measures_them(real: Served) -> No
     w = math.sqrt(sum(((b - a) / 2000) ** 2 / m for a, b, m in zip(before, after, middles, strict=True)))
     w = math.sqrt(w * w - 1 * (1 / 2000 + 1 / 2000))
     page = real.app.test_client().get("/compare?table=orders").text
-    assert cards(page)[0] in ("state", "secret")
+    assert cards(page)[0] in ("state", "secret") and "not measured" not in page
     told = re.findall(r"distribution (?:Cohen's w|Jensen-Shannon distance) ([0-9.]+)", words(page))
     assert told and any(math.isclose(float(each), w, abs_tol=0.001) for each in told)
     assert "paid" in words(page) and "50 % 10 %" in words(page)
@@ -208,3 +209,15 @@ def test_top_values_are_put_side_by_side(client: FlaskClient, session: Session) 
 
     two(session, columns(50), columns(90))
     assert "paid 50 % 90 %" in words(client.get("/compare?before=a&after=b").text)
+
+
+@pytest.mark.parametrize("payload", [None, b"of another version"])
+def test_without_both_summaries_the_rest_is_measured_and_the_page_says_so(
+    client: FlaskClient, session: Session, payload: bytes | None
+) -> None:
+    two(session, total(), total(mean=48.0))
+    if payload is not None:
+        session.add(Summary(run_id="b", partition_key="", as_of=NOW, payload=payload))
+        session.commit()
+    page = words(client.get("/compare?before=a&after=b").text)
+    assert "mean +0.8 sd" in page and "Distributions are drawn and not measured" in page

@@ -32,7 +32,7 @@ def refused(client: FlaskClient, status: int, headers: dict[str, str]) -> TestRe
             path.write_bytes(b"no database at all, but something else" * 40)
         else:
             with db.engine.begin() as connection:
-                connection.execute(sa.text("ALTER TABLE profilemesh_runs RENAME COLUMN environment TO elsewhere"))
+                connection.execute(sa.text("ALTER TABLE profilemesh_run_counts RENAME COLUMN environment TO elsewhere"))
         return client.get("/runs?days=7", headers=headers)
     path, method = {404: ("/runs/nowhere", "GET"), 405: ("/runs", "DELETE"), 422: ("/runs?days=x", "GET")}[status]
     return client.open(path, method=method, headers=headers)

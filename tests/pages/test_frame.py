@@ -1,39 +1,34 @@
 """What every page has: safe headers, nothing inline, errors that say what to do."""
 
 import re
+import zlib
+from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import blake2b
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from tests.addresses import MORE, every_page
 from tests.factories import NOW, add_finding, add_run, add_shop
-from tests.web import counted
+from tests.web import counted, filled
 
 HTML = {"Accept": "text/html"}
 
 
-@pytest.fixture
-def pages(client: FlaskClient, session: Session) -> dict[str, str]:
-    add_shop(session, history=9)
-    session.commit()
-    run_id = client.get("/api/runs").json[0]["run_id"]
-    found = [f"/drift/{each['finding_id']}" for each in client.get("/api/findings?state=all").json]
-    paths = (
-        "/",
-        "/runs",
-        f"/runs/{run_id}",
-        "/tables",
-        "/tables/orders",
-        "/tables/orders/columns/total",
-        "/drift?state=all",
-        *found,
-        "/plan",
-        "/nope",
-    )
-    return {path: client.get(path, headers=HTML).text for path in paths}
+@pytest.fixture(scope="module")
+def shop(empty_storage: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    with filled(empty_storage, tmp_path_factory.mktemp("shop"), lambda session: add_shop(session, history=9)) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def pages(shop: Flask) -> dict[str, str]:
+    client = shop.test_client()
+    return {path: client.get(path, headers=HTML).text for path in [*every_page(shop), *MORE]}
 
 
 def test_nothing_is_inline(pages: dict[str, str]) -> None:
@@ -47,7 +42,8 @@ def test_nothing_is_asked_of_other_machines(pages: dict[str, str]) -> None:
         assert not re.search(r'(src|href|action)="(https?:)?//', page), path
 
 
-def test_every_link_leads_somewhere(client: FlaskClient, pages: dict[str, str]) -> None:
+def test_every_link_leads_somewhere(shop: Flask, pages: dict[str, str]) -> None:
+    client = shop.test_client()
     links = {link.replace("&amp;", "&") for page in pages.values() for link in re.findall(r'href="(/[^"#]*)"', page)}
     for link in links:
         with client.get(link, headers=HTML) as answer:
@@ -99,6 +95,7 @@ def test_the_page_one_is_on_is_marked(client: FlaskClient) -> None:
         ("/tables", "Tables"),
         ("/drift", "Drift"),
         ("/plan", "Plan"),
+        ("/warehouses", "Warehouses"),
     ):
         page = client.get(path, headers=HTML).text
         assert re.findall(r'aria-current="page">(\w+)', page) == [name]
@@ -132,3 +129,13 @@ def test_an_error_page_asks_the_storage_for_nothing(app: Flask, client: FlaskCli
     with counted(app) as sent:
         assert client.get("/nope", headers=HTML).status_code == 404
     assert sent == []
+
+
+def test_no_page_asks_more_than_twelve_times_or_is_larger_than_it_may_be(shop: Flask, pages: dict[str, str]) -> None:
+    client, sent, large = shop.test_client(), dict[str, int](), dict[str, int]()
+    for path in pages:
+        with counted(shop) as statements:
+            page = client.get(path, headers=HTML).data
+        sent[path], large[path] = len(statements), len(zlib.compress(page))
+    assert {path: count for path, count in sent.items() if count > 12} == {}
+    assert {path: size for path, size in large.items() if size > 60_000} == {}

@@ -44,8 +44,8 @@ def test_links_within_the_page_lead_somewhere(page: str) -> None:
     assert set(re.findall(r'href="#([^"]+)"', page)) - {"content"} <= set(re.findall(r'id="([^"]+)"', page))
 
 
-def test_help_asks_nothing_of_the_storage(client: FlaskClient) -> None:
+def test_help_asks_the_storage_for_nothing_but_the_frame(client: FlaskClient) -> None:
     client.get("/help")
     with counted(client.application) as sent:
         client.get("/help")
-    assert sent == []
+    assert len(sent) <= 1

@@ -100,6 +100,8 @@ def test_parquet_has_the_same_rows_with_their_types(world: World, what: str, key
         ("runs", {"status": "failed", "days": 90}),
         ("runs", {"table": "orders", "schema": "archive", "days": 90}),
         ("runs", {"table": "nope"}),
+        ("runs", {"q": "ORD", "drift": "true", "days": 90}),
+        ("runs", {"scope": "full", "action": "full", "days": 90}),
         ("drift", {"table": "orders", "days": 7}),
         ("drift", {"warehouse": "unknown", "days": 90}),
         *[("drift", {"severity": severity, "days": 90}) for severity in SEVERITIES],
