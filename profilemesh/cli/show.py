@@ -42,7 +42,9 @@ VALUE_LENGTH = 24
 @click.option("--run", "run_id", metavar="RUN", help="This run of it, by its id's beginning; else its last success.")
 @click.pass_obj
 def show(context: Context, table: str, run_id: str | None) -> None:
-    """Show TABLE: how it stands, its columns as last profiled, and its open drift.
+    """Show TABLE: how it stands, its columns, and its open drift.
+
+    The columns are those of its last profile.
 
     TABLE is a name, schema.table or warehouse.schema.table that means one table.
     """
