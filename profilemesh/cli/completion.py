@@ -8,8 +8,8 @@ from profilemesh.cli.context import say
 from profilemesh.cli.told import command
 
 SHELLS = {
-    "bash": 'eval "$(profilemesh completion bash)"    in ~/.bashrc',
-    "zsh": 'eval "$(profilemesh completion zsh)"    in ~/.zshrc, after compinit',
+    "bash": 'eval "$(profilemesh completion bash)"  # in ~/.bashrc',
+    "zsh": 'eval "$(profilemesh completion zsh)"  # in ~/.zshrc, after compinit',
     "fish": "profilemesh completion fish > ~/.config/fish/completions/profilemesh.fish",
 }
 

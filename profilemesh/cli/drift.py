@@ -30,7 +30,10 @@ from profilemesh.storage.models import StoredFinding
         "profilemesh drift --exit-code || echo 'look at it'",
         "profilemesh drift --replay --since 60d --rules stricter.yml",
     ],
-    exits={2: "also: the file of --rules is wrong, with its lines", DRIFTED: "with --exit-code: there is drift"},
+    exits={
+        2: "usage or configuration, or the file of --rules is wrong, with its lines",
+        DRIFTED: "with --exit-code: there is drift",
+    },
     json="""A list of findings: `finding_id`, `warehouse`, `schema_name`, `table_name`, `column_name`, `metric_name`,
     `kind`, `state`, `severity`, `sentence`, `owner`, `assignee`, `opened_at`, `last_seen_at`, `resolved_at`,
     `occurrences`. With --replay an object: `summary` (`found`, `new`, `not_found`, `expected`, `by_verdict`),
