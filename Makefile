@@ -11,7 +11,7 @@ run: .venv/run seed
 	$(BIN)/profilemesh -c $(CONFIG) serve
 
 seed: .venv/run
-	$(BIN)/python seed.py -c $(CONFIG)
+	$(BIN)/python seed.py -c $(CONFIG) $(if $(DAYS),--days $(DAYS))
 
 test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not prove"

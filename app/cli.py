@@ -14,6 +14,7 @@ from app import create_app
 from app.extensions import THREADS
 from app.settings import read_settings
 from profilemesh.cli.context import config_option
+from profilemesh.cli.told import command
 from profilemesh.errors import ProfileMeshError
 
 # For the requests that are being answered, and then for the tick in hand to give back its tables.
@@ -24,17 +25,29 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-@click.command()
+@command(
+    examples=[
+        "profilemesh serve --port 8080",
+        "PROFILEMESH_SCHEDULER=off profilemesh serve --workers 4",
+    ],
+    exits={2: "a setting is wrong, or the address is taken; it does not start"},
+)
 @config_option
 @click.option("--host", help="Address to listen on (API_HOST, 127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (API_PORT, 8000).")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that answer.")
 def serve(host: str | None, port: int | None, workers: int) -> None:
-    """Serve the dashboard and the API, and tick: plan and profile by itself, every PROFILEMESH_TICK_MINUTES.
+    """Serve the dashboard and the API, and tick.
 
-    \b
-    profilemesh serve --port 8080
-    PROFILEMESH_SCHEDULER=off profilemesh serve --workers 4
+    It plans and profiles by itself, every PROFILEMESH_TICK_MINUTES or as PROFILEMESH_TICK_CRON says;
+    PROFILEMESH_SCHEDULER=off leaves that to cron, `schedule`, Dagster or another server. However many processes serve
+    one storage, on however many machines, one of them holds the scheduler's lease and ticks. A dead holder is replaced
+    within a minute, on the same machine within seconds, and a tick that it missed or left unfinished is made up for.
+
+    The configuration is read anew for every tick: a change takes effect, a broken file fails the tick and no more.
+    Ctrl-C or a polite kill interrupts the tick in hand: its scans are cancelled, their runs end as failed, tables and
+    lease are given back, within 30 seconds. A dead worker is replaced. Other servers: `gunicorn
+    wsgi:app` does the same.
     """
     try:
         settings = read_settings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,10 +31,10 @@ def _opened(statement: sa.Select[*tuple[Any, ...]]) -> Iterator[Batch]:
     return _continued(first, batches)
 
 
-def _continued(first: Batch, rest: Iterator[Batch]) -> Iterator[Batch]:
+def _continued(first: Batch, rest: Generator[Batch]) -> Iterator[Batch]:
     try:
         yield first
         yield from rest
     finally:
         # Whoever stops listening lets the connection go.
-        rest.close()  # type: ignore[attr-defined]
+        rest.close()

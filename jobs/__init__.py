@@ -48,7 +48,7 @@ def start(app: Flask, *, term: timedelta = TERM) -> Jobs:
     `app.extensions["run_now"]` is from now on `Jobs.run_now`.
     """
     project = Project.of(app)
-    scheduler = Scheduler(project, trigger_of(app), term) if _is_wanted(app, project) else None
+    scheduler = Scheduler(project, trigger_of(app.config), term) if _is_wanted(app, project) else None
     jobs = Jobs(ByHand(project), scheduler)
     app.extensions |= {"jobs": jobs, "run_now": jobs.run_now}
     jobs.start()

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.deliver_alerts import deliver_alerts
 from jobs.lease import TERM, KeptLease
 from jobs.tick import SCHEDULE, Project, tick
 from profilemesh.errors import StorageError
-from profilemesh.runner import utc_now
+from profilemesh.runner import Report, utc_now
 from profilemesh.storage import ticks
 from profilemesh.storage.models import Tick
 
@@ -39,17 +40,24 @@ DELIVER_SECONDS = 30
 """How often alerts that failed, or waited for the end of quiet hours, are looked at."""
 
 
-def trigger_of(app: Flask) -> BaseTrigger:
+def trigger_of(settings: Mapping[str, Any]) -> BaseTrigger:
     """When ticks are due, by the settings."""
-    by_minutes = IntervalTrigger(minutes=app.config["PROFILEMESH_TICK_MINUTES"], start_date=MIDNIGHT, timezone=UTC)
-    return app.config["PROFILEMESH_TICK_CRON"] or by_minutes
+    by_minutes = IntervalTrigger(minutes=settings["PROFILEMESH_TICK_MINUTES"], start_date=MIDNIGHT, timezone=UTC)
+    return settings["PROFILEMESH_TICK_CRON"] or by_minutes
 
 
 class Scheduler:
-    """`start` begins it; `stop` ends it for good: the tick in hand is interrupted, the lease given back."""
+    """`start` begins it; `stop` ends it for good: the tick in hand is interrupted, the lease given back. `told` hears
+    what came of each tick, None of one that failed or was stopped."""
 
-    def __init__(self, project: Project, trigger: BaseTrigger, term: timedelta = TERM) -> None:
-        self.project, self.trigger = project, trigger
+    def __init__(
+        self,
+        project: Project,
+        trigger: BaseTrigger,
+        term: timedelta = TERM,
+        told: Callable[[Report | None], object] = id,
+    ) -> None:
+        self.project, self.trigger, self.told = project, trigger, told
         self.in_hand, self.interrupt, self.is_stopped = threading.Lock(), threading.Event(), False
         self.stopping = threading.Event()
         self.lease = KeptLease(LEASE, project.storage_url, on_won=self._won, on_lost=self._lost, term=term)
@@ -85,7 +93,7 @@ class Scheduler:
             # Made before the look at what may set it: so neither a stop nor a loss goes by unseen.
             self.interrupt = threading.Event()
             if self.lease.is_held and not self.is_stopped:
-                tick(self.project, asked_by=SCHEDULE, stop=self.interrupt)
+                self.told(tick(self.project, asked_by=SCHEDULE, stop=self.interrupt))
                 self._deliver_soon()
         finally:
             self.in_hand.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Export:
         return FORMATS[format].write(self, batches)
 
 
-def batches_of(engine: Engine, statement: sa.Select[*tuple[Any, ...]]) -> Iterator[Batch]:
+def batches_of(engine: Engine, statement: sa.Select[*tuple[Any, ...]]) -> Generator[Batch]:
     """The rows as they are read, on a connection of their own that is given back at the end, or when nobody listens."""
     with engine.connect() as connection:
         streamed = connection.execution_options(stream_results=True, max_row_buffer=BATCH)

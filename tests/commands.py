@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -71,3 +72,35 @@ def on_terminal(folder: Path, *words: str, columns: int = 100, env: dict[str, st
                 break
     os.close(leader)
     return process.wait(10), shown.decode()
+
+
+class Preloaded:
+    """The commands in a pipe or on a terminal, each a process of its own that is forked from one with all imports."""
+
+    def __init__(self) -> None:
+        root = Path(__file__).parent.parent
+        environ = clean() | {"PYTHONPATH": str(root)}
+        words = [sys.executable, "-m", "tests.preloaded"]
+        self.process = subprocess.Popen(
+            words, cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def piped(self, folder: Path, *words: str) -> Done:
+        return self._asked(folder, words, None, {})
+
+    def on_terminal(
+        self, folder: Path, *words: str, columns: int = 100, env: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """The exit code, and all that a terminal of so many columns was shown."""
+        done = self._asked(folder, words, columns, {"TERM": "xterm-256color"} | (env or {}))
+        return done.code, done.stdout
+
+    def _asked(self, folder: Path, words: tuple[str, ...], columns: int | None, env: dict[str, str]) -> Done:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        ask = {"folder": str(folder), "words": words, "columns": columns, "environ": clean() | env}
+        self.process.stdin.write(json.dumps(ask) + "\n")
+        self.process.stdin.flush()
+        return Done(**json.loads(self.process.stdout.readline()))
+
+    def stop(self) -> None:
+        self.process.communicate()

@@ -6,6 +6,7 @@ import pytest
 from click import Context
 
 from app.settings import SETTINGS
+from docs.commands import page as commands_page
 from profilemesh.cli import main
 from profilemesh.planning.decisions import Reason
 from profilemesh.profiling.metrics import CATALOGUE, Metric
@@ -47,10 +48,9 @@ def test_every_setting_stands_in_the_example_with_its_default() -> None:
         assert setting.default in example
 
 
-def test_every_command_has_its_heading() -> None:
-    commands = main.list_commands(Context(main))
-    assert commands
-    assert [name for name in commands if f"\n### `{name}`\n" not in text("cli.md")] == []
+def test_the_page_of_commands_says_what_they_say() -> None:
+    assert [name for name in main.list_commands(Context(main)) if f"\n### `{name}`\n" not in text("cli.md")] == []
+    assert text("cli.md") == commands_page(), "run docs/commands.py"
 
 
 def test_every_address_of_the_api_is_told() -> None:

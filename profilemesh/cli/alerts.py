@@ -88,8 +88,8 @@ def send_test(context: Context, route: str) -> None:
     cls=Told,
     examples=["profilemesh alerts status --json"],
     json="""A list of objects: `route`, `state` (idle, waiting, quiet, failing, disabled, or gone where the
-    configuration has it no more), `items`, `waiting`, `given_up`, `last_sent_at`, `next_at`, `attempts`,
-    `error`, `channels`.""",
+    configuration has it no more), `items`, `waiting`, `waiting_since`, `given_up`, `last_given_up_at`,
+    `last_sent_at`, `next_at`, `attempts`, `error`, `channels`.""",
 )
 @config_option
 @json_option

@@ -37,12 +37,21 @@ COMMANDS = {
     "pause": Listed("Profiling", "steer:pause", "Read TABLE no more until `resume`."),
     "resume": Listed("Profiling", "steer:resume", "Take TABLE up again after `pause`."),
     "status": Listed("Looking", "status:status", "Show how every known table stands."),
+    "tables": Listed("Looking", "tables:tables", "Show every table with its rows, columns and open drift, by name."),
+    "show": Listed("Looking", "show:show", "Show TABLE: how it stands, its columns, and its open drift."),
+    "compare": Listed(
+        "Looking", "compare:compare", "Put two runs of a table side by side, the columns that moved most first."
+    ),
     "decisions": Listed("Looking", "decisions:decisions", "Show what was decided, and what came of it, newest first."),
     "drift": Listed("Looking", "drift:drift", "Show what drift found and is not resolved, last seen first."),
+    "export": Listed("Looking", "export:export", "Write all runs, or all drift, as CSV, JSON, JSON lines or Parquet."),
     "alerts": Listed("Running", "alerts:alerts", "Deliver messages about findings, try a route, see how they stand."),
+    "schedule": Listed("Running", None, "Tick without the web, or print the line for cron."),
     "serve": Listed("Running", None, "Serve the dashboard and the API, and tick."),
+    "init": Listed("Setting up", "init:init", "Write a configuration from a connection URL, its tables discovered."),
     "check": Listed("Setting up", "check:check", "Can each warehouse be reached and read?"),
     "db": Listed("Setting up", "db:db", "Create or upgrade the storage database."),
+    "completion": Listed("Setting up", "completion:completion", "Print the completion of a shell."),
 }
 
 

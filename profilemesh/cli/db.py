@@ -31,7 +31,10 @@ def db() -> None:
 @click.option("--no-backup", is_flag=True, help="Do not copy a SQLite storage first.")
 @click.pass_obj
 def db_upgrade(context: Context, no_backup: bool) -> None:
-    """Create the storage, or bring it to this version's schema. Safe to run twice and to interrupt."""
+    """Create the storage, or bring it to this version's schema.
+
+    May be run twice and interrupted. It copies a SQLite storage first, and prints the pg_dump command for a PostgreSQL
+    one. A database of the first ProfileMesh is adopted where it stands."""
     config = context.config()
     source = config.warehouses.get(config.source or "")
     whose = (source.name, source.type) if source else UNKNOWN_WAREHOUSE

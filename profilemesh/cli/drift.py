@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,13 @@ from rich.markup import escape
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
 from profilemesh.cli.context import DRIFTED, Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
-from profilemesh.cli.terminal import DASH, ago, new_grid
+from profilemesh.cli.terminal import DASH, ago, new_grid, severity
+from profilemesh.cli.times import Since
 from profilemesh.cli.told import command
 from profilemesh.clock import utc_now
 from profilemesh.config import load_rules
 from profilemesh.storage import findings
 from profilemesh.storage.models import StoredFinding
-
-_COLOURS = {"high": "red", "medium": "yellow", "low": "blue"}
-_SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
-
-class Since(click.ParamType[datetime]):
-    """A time in ISO 8601, UTC unless it says otherwise, or how long ago: 36h, 30d, 6w."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            span = re.fullmatch(r"(\d{1,6})([hdw])", value.strip())
-            if span is not None:
-                return utc_now() - int(span[1]) * _SPANS[span[2]]
-            found = datetime.fromisoformat(value.strip())
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time; a day such as 2026-11-27, or 36h, 30d, 6w", param, ctx)
 
 
 @command(
@@ -51,7 +30,10 @@ class Since(click.ParamType[datetime]):
         "profilemesh drift --exit-code || echo 'look at it'",
         "profilemesh drift --replay --since 60d --rules stricter.yml",
     ],
-    exits={2: "also: the file of --rules is wrong, with its lines", DRIFTED: "with --exit-code: there is drift"},
+    exits={
+        2: "usage or configuration, or the file of --rules is wrong, with its lines",
+        DRIFTED: "with --exit-code: there is drift",
+    },
     json="""A list of findings: `finding_id`, `warehouse`, `schema_name`, `table_name`, `column_name`, `metric_name`,
     `kind`, `state`, `severity`, `sentence`, `owner`, `assignee`, `opened_at`, `last_seen_at`, `resolved_at`,
     `occurrences`. With --replay an object: `summary` (`found`, `new`, `not_found`, `expected`, `by_verdict`),
@@ -127,9 +109,9 @@ def _draw(out: Console, found: list[StoredFinding]) -> None:
     grid = new_grid("Severity", "State", "Seen", "Runs", "Owner", "What")
     for each in found:
         who = each.assignee or each.owner or DASH
-        severity = f"[{_COLOURS.get(each.severity, 'default')}]{each.severity}[/]"
         what = escape(f"{each.warehouse}.{each.schema_name}: {each.sentence}")
-        grid.add_row(severity, each.state, ago(each.last_seen_at), f"{each.occurrences:,}", escape(who), what)
+        seen = (each.state, ago(each.last_seen_at), f"{each.occurrences:,}")
+        grid.add_row(severity(each.severity), *seen, escape(who), what)
     out.print(grid)
 
 
@@ -138,10 +120,10 @@ def _draw_backtest(out: Console, done: Backtest) -> None:
     for each in done.found:
         episode = each.episode
         assert episode is not None
-        severity = f"[{_COLOURS[episode.worst.severity]}]{episode.worst.severity}[/]"
         place = f"{episode.first.table.warehouse}.{episode.first.table.schema}"
         said = escape(f"{place}: {episode.first.sentence}")
-        grid.add_row(f"{episode.at[0]:%Y-%m-%d}", severity, str(len(episode.at)), _stored(each), said)
+        worst = severity(episode.worst.severity)
+        grid.add_row(f"{episode.at[0]:%Y-%m-%d}", worst, str(len(episode.at)), _stored(each), said)
     if done.found:
         out.print(grid)
     for each in done.missed:

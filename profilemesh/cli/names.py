@@ -6,10 +6,13 @@ import difflib
 from collections.abc import Collection
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from profilemesh.config.model import Config
 from profilemesh.errors import ConfigError
 from profilemesh.planning import is_asked_for
-from profilemesh.storage import Storage, states
+from profilemesh.storage import Storage, runs, states
+from profilemesh.storage.models import Run
 from profilemesh.tables import TableRef
 
 
@@ -40,3 +43,34 @@ def _near(name: str, known: Collection[TableRef]) -> str:
 
 def table_json(table: TableRef) -> dict[str, Any]:
     return {"warehouse": table.warehouse, "schema": table.schema, "table": table.name}
+
+
+def one_table(config: Config, storage: Storage, name: str) -> TableRef:
+    """The one table of this name."""
+    found = known_tables(config, storage, name)
+    if len(found) > 1:
+        shown = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
+        raise ConfigError(f"{name!r} means {len(found)} tables; name one: {shown}")
+    return found[0]
+
+
+def run_of(session: Session, table: TableRef, start: str) -> Run:
+    """The run of this table whose id begins so."""
+    found = [run for run in runs.beginning(session, start, 50) if runs.table_of(run) == table]
+    if len(found) != 1:
+        raise ConfigError(_not_one(start, f"run of {table}", [run.run_id for run in found]))
+    return found[0]
+
+
+def one_run(session: Session, start: str) -> Run:
+    """The run whose id begins so."""
+    found = runs.beginning(session, start)
+    if len(found) != 1:
+        raise ConfigError(_not_one(start, "run", [run.run_id for run in found]))
+    return found[0]
+
+
+def _not_one(start: str, what: str, found: list[str]) -> str:
+    if not found:
+        return f"no {what} begins with {start!r}; `profilemesh export runs` lists them"
+    return f"{len(found)} runs begin with {start!r}: {', '.join(found[:5])}"

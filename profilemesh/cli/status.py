@@ -82,17 +82,11 @@ class Standing:
             run.status if run else None,
             run.error if run else None,
             state.last_changed_at,
-            0 if _is_read_since(state) else state.staleness_score,
+            states.staleness_now(state),
             _due_at(state, table, incremental),
             state.paused_at,
             state.vanished_at,
         )
-
-
-def _is_read_since(state: TableState) -> bool:
-    """Whether its decision to read, and the score of it, are history."""
-    decided, profiled = state.decided_at, state.last_profiled_at
-    return decided is not None and profiled is not None and profiled >= decided
 
 
 def _due_at(state: TableState, table: TableRef, incremental: IncrementalConfig) -> datetime | None:

@@ -21,10 +21,13 @@ _COLOURS = {
     "deferred": "yellow",
     "running": "blue",
 }
+_SEVERITIES = {"high": ("red", "▲"), "medium": ("yellow", "●"), "low": ("blue", "○")}
 DASH = "–"
 PIPE_WIDTH = 200
 ROOMY = 120
 """Columns from which a terminal shows what one can do without."""
+NUMBERS = frozenset("Rows Reads Of Took Stale Ticks Columns Null Distinct Before After Change".split())
+"""Columns of numbers, which stand at the right."""
 NAME_WIDTH = 26
 """Most names of tables fit: one that is broken cannot be copied."""
 
@@ -45,7 +48,7 @@ def console() -> Console:
 def new_grid(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for name in columns:
-        is_number = name in ("Rows", "Reads", "Of", "Took", "Stale", "Ticks")
+        is_number = name in NUMBERS
         least = NAME_WIDTH if name == "Table" else None
         table.add_column(
             name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold", min_width=least
@@ -55,6 +58,33 @@ def new_grid(*columns: str) -> Table:
 
 def styled(word: str) -> str:
     return f"[{_COLOURS.get(word, 'default')}]{word}[/]"
+
+
+def severity(word: str | None) -> str:
+    """By colour, and by a mark and its word for who sees none."""
+    colour, mark = _SEVERITIES.get(word or "", ("default", " "))
+    return f"[{colour}]{mark} {word}[/]" if word else DASH
+
+
+def number(value: object) -> str:
+    """To six digits, thousands apart; a dash where it is unknown."""
+    if value is None:
+        return DASH
+    if isinstance(value, float):
+        return f"{int(value):,}" if value.is_integer() and abs(value) < 1e15 else f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def percent(share: float | int | None) -> str:
+    if share is None:
+        return DASH
+    return "0 %" if share == 0 else "<0.01 %" if 0 < share < 0.01 else f"{share:.3g} %"
+
+
+def cut(text: str, length: int) -> str:
+    """One line of so many characters, control and direction marks shown as what they are."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 
 def score(score: int | None) -> str:

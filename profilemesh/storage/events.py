@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from profilemesh.drift.findings import Finding, Kind
 from profilemesh.events import EventType, Occurrence
-from profilemesh.storage.models import Event, clean_json, clean_text
+from profilemesh.storage.models import DRIFT_EVENTS, Event, clean_json, clean_text
+from profilemesh.storage.triggers import SEVERITY
 from profilemesh.storage.writes import insert, insert_all
+from profilemesh.tables import TableRef
 
 _NAMESPACE = uuid.UUID("5c5b6d0e-6f0b-4f0e-9a43-2c1f4a9a7d11")
 
@@ -51,6 +54,32 @@ def save_drift(session: Session, finding: Finding, run_id: str, at: datetime, fi
 
 def drift_event_id(run_id: str, finding: Finding) -> str:
     return str(uuid.uuid5(_NAMESPACE, json.dumps([run_id, finding.fingerprint])))
+
+
+def drift(tables: Collection[TableRef] | None, since: datetime | None) -> sa.Select[Any]:
+    """Drift and schema changes of these tables, or of all, newest first, as `exporting.alert_values` takes them."""
+    columns: tuple[Any, ...] = (
+        Event.event_id,
+        Event.event_type,
+        Event.run_id,
+        Event.warehouse,
+        Event.schema_name,
+        Event.table_name,
+        Event.column_name,
+        Event.metric_name,
+        Event.baseline_value,
+        Event.current_value,
+        Event.change_percent,
+        sa.literal_column(SEVERITY, sa.String).label("severity"),
+        Event.timestamp,
+    )
+    wanted = sa.select(*columns).where(Event.event_type.in_(DRIFT_EVENTS))
+    if tables is not None:
+        place = sa.tuple_(Event.warehouse, Event.schema_name, Event.table_name)
+        wanted = wanted.where(place.in_([(table.warehouse, table.schema, table.name) for table in tables]))
+    if since is not None:
+        wanted = wanted.where(Event.timestamp >= since)
+    return wanted.order_by(Event.timestamp.desc(), Event.event_id.desc())
 
 
 def _row(occurrence: Occurrence) -> dict[str, Any]:

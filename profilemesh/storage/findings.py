@@ -378,3 +378,22 @@ def listing(tables: Sequence[TableRef] | None = None, *, is_all: bool = False) -
         place = sa.tuple_(StoredFinding.warehouse, StoredFinding.schema_name, StoredFinding.table_name)
         found = found.where(place.in_([(table.warehouse, table.schema, table.name) for table in tables]))
     return found.order_by(StoredFinding.last_seen_at.desc(), StoredFinding.finding_id.desc())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How much of a table's drift wants attention, and how severe the worst of it is."""
+
+    open: int = 0
+    worst: str | None = None
+
+
+def standings(session: Session) -> dict[TableRef, Standing]:
+    """Of every table with findings that are open or acknowledged, in one statement."""
+    found = StoredFinding
+    rank = sa.case({severity.value: severity.rank for severity in Severity}, value=found.severity, else_=0)
+    place = (found.warehouse, found.schema_name, found.table_name)
+    wanted = sa.select(*place, sa.func.count(), sa.func.max(rank)).group_by(*place)
+    rows = session.execute(wanted.where(found.state.in_((State.OPEN.value, State.ACKNOWLEDGED.value))))
+    names = {severity.rank: severity.value for severity in Severity}
+    return {TableRef(*place): Standing(count, names.get(worst)) for *place, count, worst in rows}

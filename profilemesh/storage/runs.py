@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,6 +96,29 @@ def save_results(session: Session, run: Run, metrics: Sequence[Metric]) -> None:
 def of_table(session: Session, table: TableRef, run_id: str) -> Run | None:
     """This run of this table."""
     return session.scalar(sa.select(Run).where(_of_table(table), Run.run_id == run_id))
+
+
+def listing(table: TableRef, statuses: Collection[str] | None = None) -> sa.Select[Run]:
+    """A table's runs, or those with one of these statuses, newest first."""
+    wanted = sa.select(Run).where(_of_table(table)).order_by(Run.profiled_at.desc(), Run.run_id.desc())
+    return wanted if statuses is None else wanted.where(Run.status.in_(sorted(statuses)))
+
+
+def beginning(session: Session, start: str, most: int = 5) -> list[Run]:
+    """The runs whose id begins so, newest first; an adopted run stands here once for each of its tables."""
+    wanted = sa.select(Run).where(Run.run_id.startswith(start, autoescape=True))
+    return list(session.scalars(wanted.order_by(Run.profiled_at.desc(), Run.run_id, Run.dataset_name).limit(most)))
+
+
+def told(names: Iterable[str], tables: Collection[TableRef] | None, since: datetime | None) -> sa.Select[Any]:
+    """These columns of the runs of these tables, or of all, newest first."""
+    columns = Run.__table__.c
+    wanted = sa.select(*(columns[name] for name in names))
+    if tables is not None:
+        wanted = wanted.where(sa.or_(sa.false(), *map(_of_table, tables)))
+    if since is not None:
+        wanted = wanted.where(Run.profiled_at >= since)
+    return wanted.order_by(Run.profiled_at.desc(), Run.run_id.desc(), Run.dataset_name.desc())
 
 
 def withdraw_run(session: Session, run: Run) -> None:

@@ -325,3 +325,20 @@ def _is_changed(before: sa.Row[*tuple[Any, ...]], snapshot: Snapshot) -> bool | 
 
 def _hits_one(session: Session, table: TableRef, condition: sa.ColumnElement[bool], values: Mapping[str, Any]) -> bool:
     return hits_one(session, sa.update(TableState).where(is_state_of(table), condition).values(values))
+
+
+def staleness_now(state: TableState) -> int | None:
+    """Its score; 0 where it was read since its decision, which made the score of it history."""
+    decided, profiled = state.decided_at, state.last_profiled_at
+    is_read_since = decided is not None and profiled is not None and profiled >= decided
+    return 0 if is_read_since else state.staleness_score
+
+
+def state_of(session: Session, table: TableRef) -> TableState | None:
+    return session.get(TableState, (table.warehouse, table.schema, table.name))
+
+
+def warehouse_types(session: Session) -> dict[str, str]:
+    """The type of every warehouse with a table, "unknown" where nobody told it."""
+    found = sa.select(TableState.warehouse, sa.func.max(TableState.warehouse_type)).group_by(TableState.warehouse)
+    return {name: type_ or "unknown" for name, type_ in session.execute(found)}

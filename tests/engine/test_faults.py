@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from profilemesh.config.model import TableRule, WarehouseConfig
 from profilemesh.errors import StorageError
 from profilemesh.planning import Decision
 from profilemesh.runner import Report, Silence, look, opened, run_plan, utc_now
-from profilemesh.storage import Storage
+from profilemesh.storage import Storage, open_storage
 from profilemesh.storage.runs import INTERRUPTED
 from tests.engine.ticks import SLOW, SLOW_STEP, Project, locked_by_writer, outcomes, wait_for
 
@@ -197,7 +197,7 @@ def test_a_cell_that_speaks_like_a_lost_connection_costs_its_column_alone(
 @contextmanager
 def with_room(project: Project, pages: int) -> Iterator[Storage]:
     """The storage, on a disk with room for so many pages more than it has now."""
-    with project.storage() as storage:
+    with closing(open_storage(project.url)) as storage:
         with storage.read() as session:
             most = (session.scalar(sa.text("PRAGMA page_count")) or 0) + pages
         storage.engine.dispose()

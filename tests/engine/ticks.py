@@ -110,6 +110,7 @@ class Project:
     drift: dict[str, Any] = field(default_factory=dict)
 
     postgres_url: str | None = None
+    opened: dict[str, Storage] = field(default_factory=dict, repr=False)
 
     @property
     def url(self) -> str:
@@ -143,11 +144,13 @@ class Project:
 
     @contextmanager
     def storage(self) -> Iterator[Storage]:
-        storage = open_storage(self.url)
+        """The same for all ticks, so that statements are compiled once; no connection stays open."""
+        if self.url not in self.opened:
+            self.opened[self.url] = open_storage(self.url)
         try:
-            yield storage
+            yield self.opened[self.url]
         finally:
-            storage.close()
+            self.opened[self.url].close()
 
     def tick(self, *, listener: Listener | None = None, clock: Clock = utc_now, **asked: Any) -> Report:
         with self.storage() as storage, opened(self.config) as warehouses:

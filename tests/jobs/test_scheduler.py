@@ -245,7 +245,7 @@ def test_the_same_is_not_asked_for_twice_by_hand(project: Project) -> None:
 def test_ticks_are_due_at_the_same_moments_in_every_process(project: Project) -> None:
     now = datetime(2026, 11, 23, 8, 1, tzinfo=UTC)
     by_minutes, by_cron = (
-        trigger_of(app_of(project, **settings))
+        trigger_of(app_of(project, **settings).config)
         for settings in ({"PROFILEMESH_TICK_MINUTES": "15"}, {"PROFILEMESH_TICK_CRON": "30 6 * * 0"})
     )
     assert by_minutes.get_next_fire_time(None, now) == datetime(2026, 11, 23, 8, 15, tzinfo=UTC)

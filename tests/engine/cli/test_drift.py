@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,20 +17,29 @@ from profilemesh.cli import main
 from profilemesh.storage import triage
 from tests.engine.loads import START, Calm, table, tick
 from tests.engine.test_comparing import found
-from tests.engine.ticks import Project
+from tests.engine.ticks import Project, copied
 
 SINCE = ("--since", f"{START:%Y-%m-%d}")
 
 
-@pytest.fixture
-def project(project: Project, calm: Calm, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(scope="module")
+def past(empty_storage: Path, calm: Calm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five calm days, one on which addresses are lost, and two calm ones."""
+    project = copied(empty_storage, tmp_path_factory.mktemp("past"))
     calm(project, "orders", "others")
     tick(project, 5, table("orders", one_in=5), table("others"))
     for day in (6, 7):
         tick(project, day, table("orders", n=4000 + day))
-    settings = {"warehouses": {"shop": {"type": "duckdb", "filepath": str(project.folder / "shop.duckdb")}}}
+    settings = {"warehouses": {"shop": {"type": "duckdb", "filepath": "shop.duckdb"}}}
     (project.folder / "profilemesh.yml").write_text(json.dumps(settings))
+    return project.folder
+
+
+@pytest.fixture
+def project(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    shutil.copytree(past, tmp_path, dirs_exist_ok=True)
+    project = Project(tmp_path)
+    project.duckdb("shop")
     for name in ("PROFILEMESH_DB_URL", "PROFILEMESH_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(project.folder)
