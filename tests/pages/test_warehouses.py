@@ -37,7 +37,7 @@ def remembered(session: Session) -> None:
     add_state(session, run=add_run(session, at=NOW - timedelta(hours=3), columns={}), confidence="exact")
     add_state(session, "items", warehouse="shop", last_profiled_at=NOW - timedelta(hours=4), confidence="none")
     add_state(session, "gone", warehouse="shop", vanished_at=NOW)
-    bad = {"decision": "defer", "decision_reason": "warehouse_unreachable", "decided_at": NOW - timedelta(minutes=1)}
+    bad = {"decision": "defer", "decision_reason": "warehouse_unreachable", "decided_at": NOW - timedelta(hours=5)}
     add_state(session, "facts", warehouse="dwh", warehouse_type="postgres", last_verified_at=None, **bad)
     add_run(session, "facts", warehouse="dwh", warehouse_type="postgres", at=NOW - timedelta(days=1), status="failed")
     add_state(session, "dims", warehouse="dwh", last_profiled_at=NOW - timedelta(days=3), **bad)
@@ -48,7 +48,7 @@ def test_without_configuration_it_says_so_and_tells_what_is_remembered(client: F
     page = words(client.get("/warehouses").text)
     assert "No configuration can be read there is no configuration file /nowhere/profilemesh.yml" in page
     assert "shop duckdb 2 1 gone" in page and "1 proved, 1 not provable" in page
-    assert "dwh postgres 2 out of reach 1 min ago last reached 3 d ago" in page
+    assert "dwh postgres 2 out of reach 5 h ago last reached 3 d ago" in page
 
 
 def test_elsewhere_nobody_hears_of_files(client: FlaskClient, remembered: None) -> None:
