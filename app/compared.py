@@ -102,7 +102,7 @@ def compared(session: Session, before: Any, after: Any) -> Compared:
     if not sizes.unlike:
         cards.sort(key=lambda card: _rank(card, sizes), reverse=True)
     rows = next(iter(sizes.moves.get("", ())), None)
-    return Compared(found, sizes, tuple(cards), told_move(rows, sizes) if rows else None)
+    return Compared(found, sizes, tuple(cards), told_move(rows, sizes) if rows and rows.effect.size else None)
 
 
 @dataclass(frozen=True)
