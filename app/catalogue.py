@@ -27,6 +27,13 @@ KEYS = (
     ("Enter", "Follows a link, presses a button, sends a form"),
     ("Space", "Ticks a box, opens a fold"),
     ("← →", "Scrolls a wide table that has the focus"),
+    ("/", "Leads to the search of every page; in it ↑ and ↓ choose, Enter opens, Esc closes"),
+    ("j k", "On Drift: the next finding and the one before"),
+    ("x", "On Drift: chooses the finding that has the focus"),
+    (
+        "a s e r",
+        "On Drift: acknowledges, snoozes for a week, expects or resolves what is chosen, or what has the focus",
+    ),
 )
 """Those that every page knows. Pages with keys of their own add them here."""
 SEVERITIES = {

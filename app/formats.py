@@ -86,6 +86,8 @@ def brief(text: Any, length: int) -> str:
 
 def plain(text: str, lines: bool = False) -> str:
     """The text without characters that turn its direction or cannot be seen; with or without its lines."""
+    if text.isprintable():
+        return text
     kept = "\n\t" if lines else ""
     return "".join(c if c.isprintable() or c in kept else "�" for c in text)
 

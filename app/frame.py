@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 from app.extensions import db
+from app.first_steps import known_steps
 from app.queries import findings
 from app.queries.findings import Open
 
+COUNTED = "profilemesh.open_findings"
+
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.globals["open_findings"] = open_findings
+    app.jinja_env.globals.update(open_findings=open_findings, known_steps=known_steps)
     app.url_defaults(name_content)
 
 
-def open_findings() -> Open:
-    return findings.count_open(db.session(), datetime.now(UTC))
+def open_findings(warehouses: Collection[str] | None = None) -> Open:
+    """In these warehouses (None: in all); counted once a page."""
+    if COUNTED not in request.environ:
+        request.environ[COUNTED] = findings.count_open(db.session(), datetime.now(UTC))
+    counts: dict[str, Open] = request.environ[COUNTED]
+    return sum((count for name, count in counts.items() if warehouses is None or name in warehouses), Open())
 
 
 def name_content(endpoint: str, values: dict[str, Any]) -> None:

@@ -12,36 +12,6 @@ from app.charts import Stack, histogram, spark, stacked
 from app.numerals import compact, exact, number, percent
 from app.queries.decisions import Day
 from app.queries.profiles import ColumnProfile
-from app.queries.runs import GOOD_STATUSES
-
-
-@dataclass(frozen=True)
-class TableLine:
-    """A table as the list of tables shows it."""
-
-    table: Any
-    type: str
-    rows: int | None
-    columns: int | None
-    profiled_at: Any
-    failed: bool
-    spark: Markup
-
-
-def table_line(table: Any, runs: Sequence[Any]) -> TableLine:
-    """`runs` are its newest, oldest first."""
-    good = [run for run in runs if run.status in GOOD_STATUSES]
-    latest = good[-1] if good else None
-    counts = [run.row_count for run in good]
-    return TableLine(
-        table=table,
-        type=runs[-1].warehouse_type if runs else "",
-        rows=latest.row_count if latest else table.row_count,
-        columns=latest.column_count if latest else None,
-        profiled_at=latest.profiled_at if latest else table.last_profiled_at,
-        failed=bool(runs) and runs[-1].status == "failed",
-        spark=spark(counts, from_to("Rows", counts, compact)),
-    )
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,11 @@ class Table:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """One made-up run. `latest` is the end of the time they are spread over."""
+    """One made-up run of one of so many tables. `latest` is the end of the time they are spread over."""
 
     number: int
     latest: datetime
+    tables: int = TABLES
 
     @property
     def run_id(self) -> str:
@@ -107,7 +108,7 @@ class MadeUp:
 
     @property
     def table(self) -> Table:
-        return Table(_hash(self.number, 12) % TABLES)
+        return Table(_hash(self.number, 12) % self.tables)
 
     @property
     def age(self) -> float:
@@ -193,7 +194,7 @@ def _columns(rows: int, noise: float) -> Iterator[tuple[str, str, dict[str, Any]
     yield "created_at", "TIMESTAMP", counted | {"min": "2024-01-01 00:00:00", "max": "2026-01-01 00:00:00"}
 
 
-def load(storage: Storage, runs: int, end: date, out: Console, *, reset: bool = False) -> None:
+def load(storage: Storage, runs: int, end: date, out: Console, *, reset: bool = False, tables: int = TABLES) -> None:
     """Make sure the storage holds the synthetic runs 0 to `runs` - 1, spread over the 90 days before `end`'s."""
     if reset:
         _clear(storage)
@@ -207,7 +208,7 @@ def load(storage: Storage, runs: int, end: date, out: Console, *, reset: bool = 
     with Progress(*bars, console=out, transient=True, disable=not out.is_terminal) as progress:
         task = progress.add_task("Runs", total=runs, completed=done)
         for start in range(done, runs, RUNS_PER_TRANSACTION):
-            chunk = [MadeUp(n, latest) for n in range(start, min(start + RUNS_PER_TRANSACTION, runs))]
+            chunk = [MadeUp(n, latest, tables) for n in range(start, min(start + RUNS_PER_TRANSACTION, runs))]
             with storage.begin() as session:
                 store(session, chunk)
             progress.advance(task, len(chunk))

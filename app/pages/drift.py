@@ -10,12 +10,13 @@ from typing import Any
 
 from flask import Blueprint, Response, abort
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from app.distributions import overlay
 from app.drift_pictures import finding_chart, finding_spark
 from app.extensions import db
 from app.findings import STATES, Basis
-from app.pages import parse, show
+from app.pages import is_part, parse, show
 from app.queries import courses, findings, profiles, runs, warehouses
 from app.queries.pages import Page
 from app.schemas.findings import FindingPageFilter
@@ -57,12 +58,16 @@ def index() -> Response:
         counts=counts,
         page=page,
         wanted=wanted,
-        choices={"warehouses": sorted(warehouses.types(session)), "owners": findings.owners(session)},
+        choices={} if is_part() else _choices(session),
         has_findings=bool(rows) or findings.any_finding(session),
         has_runs=bool(rows) or runs.any_run(session),
         states=STATES,
         now=now,
     )
+
+
+def _choices(session: Session) -> dict[str, list[str]]:
+    return {"warehouses": sorted(warehouses.types(session)), "owners": findings.owners(session)}
 
 
 def _groups(listed: Sequence[findings.Listed], known: Mapping[str, list[float | None]]) -> list[Group]:

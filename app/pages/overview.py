@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +12,18 @@ from markupsafe import Markup
 
 from app.charts import Stack, spark, stacked
 from app.extensions import db
-from app.numerals import change, percent
+from app.frame import open_findings
+from app.numerals import DASH, change, percent
 from app.pages import parse, show
 from app.pages.drift import lines_of
-from app.queries import decisions, findings, overview, runs, warehouses
-from app.queries.overview import Activity, Figure, Period
+from app.queries import decisions, findings, overview, runs
+from app.queries.overview import Activity, Drift, Figure, Period
+from app.remembered import tagged
 from app.schemas.overview import RANGES, OverviewFilter
+from app.upcoming import next_tick
 from app.words import plural
+
+WORST, NEWEST = 5, 6
 
 
 @dataclass(frozen=True)
@@ -33,52 +39,91 @@ class Tile:
     aside: str = ""
 
 
+@tagged
 def index() -> Response:
+    """Asked for again and again by who keeps it open: sent only if what it says has changed."""
     wanted, now = parse(OverviewFilter), datetime.now(UTC)
-    session, period = db.session(), Period(now, wanted["days"])
-    activity = overview.activity(session, period, wanted)
-    newest = overview.newest_runs(session, wanted)
-    meant = warehouses.meant(session, wanted["warehouse"])
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    session = db.session()
+    choices = overview.choices(session)
+    has_runs = bool(choices.types) or runs.any_run(session)
+    asked = {**wanted, "environment": choices.narrowing(wanted["environment"])}
+    shown = _figures(asked, now, choices.meant(wanted["warehouse"])) if has_runs else {}
     return show(
         "overview/index.html",
         part="overview/_body.html",
-        tiles=[*_tiles(activity, period, wanted), *_spared(period, wanted, meant)],
-        chart=_chart(activity, period),
-        has_activity=activity.runs.now > 0,
-        failing=overview.failing(session, wanted, now),
-        drifting=list(lines_of(findings.worst(session, meant, wanted["environment"], now))),
-        troubled=overview.troubled(session, wanted),
-        newest=newest,
-        decided=decisions.by_reason(session, midnight, meant),
-        has_runs=bool(newest) or runs.any_run(session),
+        has_runs=has_runs,
         wanted=wanted,
         ranges=RANGES,
-        choices=runs.choices(session),
+        choices=choices,
         now=now,
+        **shown,
     )
 
 
-def _tiles(activity: Activity, period: Period, wanted: dict[str, Any]) -> list[Tile]:
-    session = db.session()
-    tables = overview.profiled_tables(session, period, wanted)
-    known = 0 if wanted["environment"] else overview.known_tables(session, wanted["warehouse"])
+def _figures(wanted: dict[str, Any], now: datetime, meant: set[str] | None) -> dict[str, Any]:
+    session, period = db.session(), Period(now, wanted["days"])
+    activity, drift = overview.activity(session, period, wanted), overview.drift(session, period, wanted, meant)
+    tables = overview.tables(session, period, wanted)
+    led = findings.leading(session, meant, wanted["environment"], now, (WORST, NEWEST))
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    tick_at = next_tick(now)
+    return {
+        "tiles": [
+            _tables_tile(tables, period),
+            *_runs_tiles(activity, period, wanted, tables.since),
+            *_drift_tile(drift, period, wanted, tables.since, meant, bool(led.newest)),
+            *_spared(period, wanted, meant),
+        ],
+        "runs_chart": _runs_chart(activity, period) if activity.runs.now else "",
+        "drift_chart": _drift_chart(drift, period) if drift.found.now else "",
+        "failing": overview.failing(session, wanted, now),
+        "worst": list(lines_of(led.worst)),
+        "stalest": overview.stalest(session, meant),
+        "found": list(lines_of(led.newest)),
+        "newest": overview.newest_runs(session, wanted),
+        "decided": decisions.by_reason(session, midnight, meant),
+        "tick_at": tick_at,
+        "standing": overview.standing(session, meant, tick_at or now),
+    }
+
+
+def _tables_tile(tables: overview.Tables, period: Period) -> Tile:
+    """The tables that ever ran; how many of them are new is told where there is anything before the period."""
+    new = tables.known.now - tables.known.before
+    is_known = tables.since is not None and tables.since < period.steps[0]
+    picture = spark(tables.known.series(period)) if is_known else Markup("")
+    aside = f"· {tables.active} with runs"
+    delta = change(new) if is_known else DASH
+    return Tile("Tables", tables.known.now, delta, "", picture, url_for("tables.index"), aside)
+
+
+def _runs_tiles(activity: Activity, period: Period, wanted: Mapping[str, Any], since: int | None) -> list[Tile]:
     kept = {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
-    # Without a single event nobody looked for drift, and zero would say that there was none.
-    drift, found = [], overview.drift(session, period, wanted)
-    if found.now or found.before or overview.any_drift(session):
-        to_drift = url_for("drift.index", warehouse=wanted["warehouse"], days=period.days, state="all")
-        drift = [_tile("Drift found", found, period, to_drift, by_count=True, more_is="bad")]
-    of_known = f"· {known} known" if known else ""
     return [
-        _tile("Tables profiled", tables, period, url_for("tables.index"), by_count=True, aside=of_known),
-        _tile("Runs", activity.runs, period, listed),
-        _tile("Failed", activity.failed, period, failed, by_count=True, more_is="bad"),
-        *drift,
-        _tile("Rows read", activity.rows, period, listed),
+        _tile("Runs", activity.runs, period, listed, since),
+        _tile("Failed", activity.failed, period, failed, since, by_count=True, more_is="bad"),
+        _tile("Rows read", activity.rows, period, listed, since),
     ]
+
+
+def _drift_tile(
+    drift: Drift, period: Period, wanted: Mapping[str, Any], since: int | None, meant: set[str] | None, is_known: bool
+) -> list[Tile]:
+    """What is open, and how much was found. Without anything ever found nobody may have looked: zero would say that
+    there was none."""
+    found, href = drift.found, url_for("drift.index", warehouse=wanted["warehouse"])
+    if not (is_known or found.now or found.before):
+        return []
+    if wanted["environment"]:
+        # A finding is of a table, not of an environment.
+        return [_tile("Drift found", found, period, href, since, by_count=True, more_is="bad")]
+    open_ = open_findings(meant)
+    delta = _delta(found, period, since, by_count=True)
+    tone = "bad" if open_.high and delta != DASH else ""
+    aside = f"· {found.now} found"
+    return [Tile("Open drift", open_.findings, delta, tone, _spark(found, period), href, aside)]
 
 
 def _spared(period: Period, wanted: dict[str, Any], warehouses: set[str] | None) -> list[Tile]:
@@ -92,23 +137,43 @@ def _spared(period: Period, wanted: dict[str, Any], warehouses: set[str] | None)
     read = sum(day.read for day in days[period.days :])
     share = f"· {percent(100 * figure.now / (figure.now + read))} of all" if figure.now + read else ""
     picture = spark([day.spared for day in days[period.days :]])
-    aside = "today" if period.days == 1 else share
+    aside = "· today" if period.days == 1 else share
     href = url_for("plan.index", warehouse=wanted["warehouse"]) + "#savings"
-    return [Tile("Rows spared", figure.now, _delta(figure, False), "", picture, href, aside)]
+    delta = _moved(figure, False) if days[0].decisions else DASH
+    return [Tile("Rows spared", figure.now, delta, "", picture, href, aside)]
 
 
 def _tile(
-    label: str, figure: Figure, period: Period, href: str, *, by_count: bool = False, more_is: str = "", aside: str = ""
+    label: str,
+    figure: Figure,
+    period: Period,
+    href: str,
+    since: int | None,
+    *,
+    by_count: bool = False,
+    more_is: str = "",
+    aside: str = "",
 ) -> Tile:
-    difference = figure.now - figure.before
+    delta = _delta(figure, period, since, by_count)
+    difference = figure.now - figure.before if delta != DASH else 0
     tone = "" if not (more_is and difference) else "bad" if difference > 0 else "good"
+    return Tile(label, figure.now, delta, tone, _spark(figure, period), href, aside)
+
+
+def _spark(figure: Figure, period: Period) -> Markup:
     series = figure.series(period)
-    picture = spark(series) if any(series) else Markup("")
-    return Tile(label, figure.now, _delta(figure, by_count), tone, picture, href, aside)
+    return spark(series) if any(series) else Markup("")
 
 
-def _delta(figure: Figure, by_count: bool) -> str:
-    """The change against the period before: a count, or a share where both periods have something."""
+def _delta(figure: Figure, period: Period, since: int | None, by_count: bool) -> str:
+    """The change against the period before; a dash where what is stored does not go back through all of that."""
+    if since is None or since > period.step_at(period.before):
+        return DASH
+    return _moved(figure, by_count)
+
+
+def _moved(figure: Figure, by_count: bool) -> str:
+    """A count, or a share where both periods have something."""
     if by_count or not figure.before:
         return change(figure.now - figure.before)
     share = 100 * (figure.now - figure.before) / figure.before
@@ -117,18 +182,27 @@ def _delta(figure: Figure, by_count: bool) -> str:
     )
 
 
-def _chart(activity: Activity, period: Period) -> Markup:
-    series = {name: figure.steps for name, figure in activity.outcomes.items()}
+def _runs_chart(activity: Activity, period: Period) -> Markup:
+    return _chart("run", activity.outcomes, period, "by outcome")
+
+
+def _drift_chart(drift: Drift, period: Period) -> Markup:
+    """The worst on top."""
+    return _chart("finding", drift.severities, period, "by severity", height=150)
+
+
+def _chart(noun: str, figures: Mapping[str, Figure], period: Period, by: str, height: int = 210) -> Markup:
     stacks = [
-        _stack(step, period, {name: steps.get(step, 0) for name, steps in series.items()}) for step in period.steps
+        _stack(noun, step, period, {name: figure.steps.get(step, 0) for name, figure in figures.items()})
+        for step in period.steps
     ]
-    outcomes = ", ".join(f"{figure.now} {name}" for name, figure in activity.outcomes.items() if figure.now)
+    told = ", ".join(f"{figure.now} {name}" for name, figure in figures.items() if figure.now)
     unit = "hour" if period.days == 1 else "day"
-    return stacked(stacks, f"Runs per {unit} by outcome; in all {outcomes or 'none'}")
+    return stacked(stacks, f"{plural(2, noun).capitalize()} per {unit} {by}; in all {told or 'none'}", height=height)
 
 
-def _stack(step: int, period: Period, counts: dict[str, int]) -> Stack:
+def _stack(noun: str, step: int, period: Period, counts: dict[str, int]) -> Stack:
     label, total = overview.label(step, period), sum(counts.values())
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    tip = f"{label}: {total} {plural(total, 'run')}" + (f" ({told})" if told else "")
+    tip = f"{label}: {total} {plural(total, noun)}" + (f" ({told})" if told else "")
     return Stack(label, tip, tuple(counts.items()))

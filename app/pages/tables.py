@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort
 from htmx_flask import request
+from sqlalchemy.orm import Session
 
-from app import pictures
 from app.calendars import calendar
 from app.extensions import db
 from app.hand import can_run
@@ -17,11 +17,12 @@ from app.links import Wanted
 from app.pages import is_part, parse, show
 from app.pages.drift import lines_of
 from app.preview import config_or_none
-from app.queries import decisions, tables, warehouses
+from app.queries import catalogue, decisions, tables, warehouses
 from app.queries.pages import Page
 from app.schemas.columns import TableHistoryFilter
 from app.schemas.tables import TablePageFilter
 from app.standing import standing
+from app.table_lines import table_line
 from app.table_view import History, history_of, versions
 from profilemesh.tables import TableRef
 
@@ -31,20 +32,29 @@ pages = Blueprint("tables", __name__, url_prefix="/tables")
 @pages.get("")
 def index() -> Response:
     wanted, now = parse(TablePageFilter), datetime.now(UTC)
-    found = tables.Tables(db.session(), wanted, now)
+    session = db.session()
+    found = catalogue.Catalogue(session, wanted, now)
     page = Page(wanted["page"], found.count())
-    rows = db.session.execute(page.cut(found.told)).all()
-    recent = tables.recent_runs(db.session(), rows, now)
-    lines = [(row, recent.get(TableRef(row.warehouse, row.schema_name, row.table_name), [])) for row in rows]
+    rows = found.rows(page.size, (page.number - 1) * page.size)
+    recent, drift = tables.recent_runs(session, rows, now), found.open_drift(rows)
+    refs = [TableRef(row.warehouse, row.schema_name, row.table_name) for row in rows]
     return show(
         "tables/index.html",
         part="tables/_rows.html",
-        lines=[pictures.table_line(row, runs) for row, runs in lines],
+        lines=[table_line(row, recent.get(ref, []), drift.get(ref)) for row, ref in zip(rows, refs, strict=True)],
         page=page,
         wanted=wanted,
-        warehouses=sorted(warehouses.types(db.session())),
+        choices={} if is_part() else _choices(session),
         now=now,
     )
+
+
+def _choices(session: Session) -> dict[str, Any]:
+    return {
+        "warehouses": sorted(warehouses.types(session)),
+        "schemas": catalogue.schemas(session),
+        "states": catalogue.STATES_TOLD,
+    }
 
 
 @pages.get("/<name:table>")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -129,8 +129,9 @@ def _drift_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
 
 
 def is_drift() -> sa.ColumnElement[bool]:
-    """As the indexes of drift say it: SQLite compares the texts."""
-    return sa.literal_column("event_type IN ('DataDriftDetected', 'SchemaChangeDetected')", sa.Boolean)
+    """As the indexes of drift say it: SQLite compares the texts, and `= 1` behind a Boolean would be another one."""
+    said: Any = sa.literal_column("event_type IN ('DataDriftDetected', 'SchemaChangeDetected')")
+    return cast("sa.ColumnElement[bool]", said)
 
 
 def severity_of(model: Any) -> sa.ColumnElement[str]:

@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.queries.columns import RESULT, RUN
+from app.queries.columns import RESULT, RESULTS, RUN, RUNS
 from app.queries.profiles import ColumnProfile, to_number
 from app.queries.runs import GOOD_STATUSES, NEWEST_FIRST
+from app.queries.several import chosen, rows_of
 from app.queries.tables import KEY
 from profilemesh.drift import Kind
 from profilemesh.drift import measures as m
@@ -47,9 +48,12 @@ def of_findings(session: Session, rows: Sequence[Any], now: datetime) -> dict[st
 
 def _recent(session: Session, places: Collection[tuple[str, str, str]], now: datetime) -> dict[TableRef, list[Any]]:
     rank = sa.func.row_number().over(partition_by=KEY, order_by=NEWEST_FIRST).label("rank")
+    tables = chosen(places)
+    same = [column == name for column, name in zip(KEY, tables.c, strict=True)]
     ranked = (
         sa.select(*KEY, RUN.run_id, RUN.row_count, rank)
-        .where(sa.tuple_(*KEY).in_(sorted(places)), RUN.profiled_at >= now - REACH, RUN.status.in_(GOOD_STATUSES))
+        .join_from(tables, RUNS, sa.and_(*same))
+        .where(RUN.profiled_at >= now - REACH, RUN.status.in_(GOOD_STATUSES))
         .subquery()
     )
     found: dict[TableRef, list[Any]] = {}
@@ -64,21 +68,18 @@ def _measured(session: Session, rows: Sequence[Any], recent: Mapping[TableRef, l
         for row in rows
         if row.metric_name in STORED and row.column_name
     }
-    wanted = [_values(row, runs_of[row.finding_id]) for row in rows if len(runs_of.get(row.finding_id, [])) > 1]
+    wanted = [
+        (row.finding_id, run_id, row.table_name, row.schema_name, row.metric_name, row.column_name)
+        for row in rows
+        for run_id in runs_of.get(row.finding_id, [])
+    ]
     if not wanted:
         return {}
-    values = {(found, run_id): value for found, run_id, value in session.execute(sa.union_all(*wanted))}
-    return {found: [values.get((found, run_id)) for run_id in runs] for found, runs in runs_of.items()}
-
-
-def _values(row: Any, run_ids: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
-    return sa.select(sa.literal(row.finding_id), RESULT.run_id, RESULT.metric_number).where(
-        RESULT.run_id.in_(run_ids),
-        RESULT.dataset_name == row.table_name,
-        RESULT.schema_name == row.schema_name,
-        RESULT.metric_name == row.metric_name,
-        RESULT.column_name == row.column_name,
-    )
+    w = rows_of("wanted", ("finding_id", "run_id", "dataset_name", "schema_name", "metric_name", "column_name"), wanted)
+    same = sa.and_(*(RESULT[column.name] == column for column in w.c if column.name != "finding_id"))
+    found = session.execute(sa.select(w.c.finding_id, w.c.run_id, RESULT.metric_number).join_from(w, RESULTS, same))
+    values = {(finding_id, run_id): value for finding_id, run_id, value in found}
+    return {one: [values.get((one, run_id)) for run_id in runs] for one, runs in runs_of.items() if len(runs) > 1}
 
 
 def _table(row: Any) -> tuple[str, str, str]:

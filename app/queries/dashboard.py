@@ -11,12 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries import drift, runs
-from app.queries.columns import RUN
 from app.queries.counts import Piece, drift_between, periods, runs_between
 from app.queries.drift import Drift
 from app.queries.lists import worded_once
-from app.queries.overview import tables_with_runs
 from app.queries.runs import Runs
+from app.queries.spans import tables_with_runs
 
 RECENT = 5
 
@@ -114,9 +113,8 @@ def _drift(asked: Question) -> sa.Select[*tuple[Any, ...]]:
 
 @worded_once
 def _tables(asked: Question) -> sa.Select[*tuple[Any, ...]]:
-    chosen = asked.runs.counted(RUN)
-    now, before = (asked.since, None), (asked.before, asked.since)
-    return sa.select(*(tables_with_runs(*period, *chosen) for period in (now, before)))
+    now = tables_with_runs(asked.since, None, asked.runs.counted)
+    return sa.select(now, tables_with_runs(asked.before, asked.since, asked.runs.counted))
 
 
 def _add_runs(session: Session, counted: sa.Select[*tuple[Any, ...]], found: Figures) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,12 +13,16 @@ from sqlalchemy.orm import Session
 from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
 from app.queries.lists import Order, Part, Shape, part_of
+from app.queries.several import chosen
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
 
 SEVERITIES = ("high", "medium", "low")
 STATES = ("open", "acknowledged", "snoozed", "expected", "resolved")
 CHOICES = ("unresolved", *STATES, "all")
+UNRESOLVED: Any = sa.literal_column("state != 'resolved'")
+"""As the indexes have it, without the `= 1` that would follow a Boolean."""
+PAST = ("resolved", "all")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), Shape("findings", (datetime, str)))
 TABLE = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
@@ -59,9 +63,11 @@ def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many match in each state, whatever the severity asked for is taken for, and by severity in that state."""
+    """How many match in each state, whatever the severity asked for is taken for, and by severity in that state.
 
-    states: Mapping[str, int]
+    What is over is counted only where it is asked for: it grows for ever."""
+
+    states: Mapping[str, int | None]
     severities: Mapping[str, int]
     total: int
 
@@ -70,8 +76,11 @@ class Counts:
 class Open:
     """How many findings are open, and how many of them are severe."""
 
-    findings: int
-    high: int
+    findings: int = 0
+    high: int = 0
+
+    def __add__(self, more: Open) -> Open:
+        return Open(self.findings + more.findings, self.high + more.high)
 
 
 @dataclass(frozen=True)
@@ -112,36 +121,67 @@ class Findings:
         In time order: the tables are counted and sorted, those of this cut chosen, their findings sorted by what is
         narrow, and only the rows that are shown read whole.
         """
-        sizes, skipped = _cut(self._tables(), limit, offset)
+        if self.wanted["state"] in PAST:
+            return self._newest(limit, offset)
+        sizes, skipped = _cut(self._tables(limit + offset), limit, offset)
         ids = self._ids_of(list(sizes))[skipped : skipped + limit]
+        return [Listed(row, sizes[_table(row)]) for row in self._whole(ids)]
+
+    def _newest(self, limit: int, offset: int) -> list[Listed]:
+        """Of what is over nothing waits: the last seen first, which are read without a look at the others."""
+        order = FINDING.last_seen_at.desc(), FINDING.finding_id.desc()
+        narrow = sa.select(FINDING.finding_id).where(*self._conditions()).order_by(*order).limit(limit).offset(offset)
+        rows = self._whole(self.session.scalars(narrow).all())
+        if not rows:
+            return []
+        these = chosen(map(_table, rows))
+        same = sa.and_(*(column == name for column, name in zip(TABLE, these.c, strict=True)))
+        counted = sa.select(*TABLE, sa.func.count()).join_from(these, FINDINGS, same).where(*self._conditions())
+        sizes = {tuple(row[:3]): row[3] for row in self.session.execute(counted.group_by(*TABLE))}
+        # Those of one table together, in the place of its first.
+        places: dict[tuple[str, str, str], int] = {}
+        for row in rows:
+            places.setdefault(_table(row), len(places))
+        return [Listed(row, sizes[_table(row)]) for row in sorted(rows, key=lambda row: places[_table(row)])]
+
+    def _whole(self, ids: Sequence[str]) -> list[Any]:
+        """In this order."""
         places = {finding_id: place for place, finding_id in enumerate(ids)}
         whole = sa.select(*WHOLE_FINDING, state_at(self.now).label("state"), *OF_LAST)
         joined = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(ids))
-        rows = sorted(self.session.execute(joined), key=lambda row: places[row.finding_id]) if ids else []
-        return [Listed(row, sizes[row.warehouse, row.schema_name, row.table_name]) for row in rows]
+        return sorted(self.session.execute(joined), key=lambda row: places[row.finding_id]) if ids else []
 
-    def _tables(self) -> Sequence[Any]:
-        """Each with how many of its findings match; what matches is read first, or SQLite would walk all by table."""
+    def _tables(self, most: int) -> Sequence[Any]:
+        """The first of them, each with how many of its findings match; what matches is read first, or SQLite would walk
+        all by table."""
         rank = (waits_at(self.now) * 10 + RANK).label("rank")
         matching = sa.select(*TABLE, rank, FINDING.last_seen_at).where(*self._conditions())
         c = matching.cte("matching").prefix_with("MATERIALIZED").c
         table = c.warehouse, c.schema_name, c.table_name
         counted = sa.select(*table, sa.func.count()).group_by(*table)
         worst, newest = sa.func.max(c.rank), sa.func.max(c.last_seen_at)
-        return self.session.execute(counted.order_by(worst.desc(), newest.desc(), *table)).all()
+        return self.session.execute(counted.order_by(worst.desc(), newest.desc(), *table).limit(most)).all()
 
     def _ids_of(self, tables: Sequence[tuple[str, str, str]]) -> list[str]:
-        narrow = sa.select(FINDING.finding_id, *TABLE).where(*self._conditions(), sa.tuple_(*TABLE).in_(tables))
+        if not tables:
+            return []
+        these = chosen(tables)
+        same = sa.and_(*(column == name for column, name in zip(TABLE, these.c, strict=True)))
+        narrow = sa.select(FINDING.finding_id, *TABLE).join_from(these, FINDINGS, same).where(*self._conditions())
         within = (waits_at(self.now).desc(), RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
-        found = self.session.execute(narrow.order_by(*within)).all() if tables else []
+        found = self.session.execute(narrow.order_by(*within)).all()
         places = {table: place for place, table in enumerate(tables)}
         return [row.finding_id for row in sorted(found, key=lambda row: places[tuple(row[1:])])]
 
     def counts(self) -> Counts:
-        state = state_at(self.now).label("state")
-        severity = sa.case((FINDING.severity.in_(("high", "medium")), FINDING.severity), else_="low").label("severity")
-        counted = sa.select(state, severity, sa.func.count()).where(*self._conditions(whole=True))
-        return _summed(self.session.execute(counted.group_by(state, severity)).all(), self.wanted)
+        """By what is stored, in the order of an index; whose snooze is over is counted apart."""
+        over = sa.func.sum(sa.case((FINDING.snoozed_until <= self.now, 1), else_=0))
+        counted = sa.select(FINDING.state, FINDING.severity, sa.func.count(), over)
+        found = self._conditions(whole=True)
+        if self.wanted["state"] not in PAST:
+            found.append(FINDING.state.in_(STATES[:-1]))
+        rows = self.session.execute(counted.where(*found).group_by(FINDING.state, FINDING.severity))
+        return _summed(list(_as_of_now(rows)), self.wanted)
 
     def _conditions(self, whole: bool = False) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
@@ -159,6 +199,10 @@ class Findings:
         if whole:
             return found
         return [*found, *in_state(wanted["state"], self.now), *_of_severity(wanted["severity"])]
+
+
+def _table(row: Any) -> tuple[str, str, str]:
+    return row.warehouse, row.schema_name, row.table_name
 
 
 def _cut(tables: Sequence[Any], limit: int, offset: int) -> tuple[dict[tuple[str, str, str], int], int]:
@@ -186,6 +230,16 @@ def _of_severity(severity: str | None) -> list[sa.ColumnElement[bool]]:
     return [FINDING.severity.not_in(("high", "medium"))] if severity == "low" else [FINDING.severity == severity]
 
 
+def _as_of_now(rows: Iterable[Any]) -> Iterator[tuple[str, str, int]]:
+    """State, severity, count: what was put off until before now is open."""
+    for state, severity, count, over in rows:
+        told = severity if severity in ("high", "medium") else "low"
+        back = int(over or 0) if state == "snoozed" else 0
+        yield state, told, count - back
+        if back:
+            yield "open", told, back
+
+
 def _summed(rows: Sequence[Any], wanted: Mapping[str, Any]) -> Counts:
     states, severities = dict.fromkeys(CHOICES, 0), dict.fromkeys(SEVERITIES, 0)
     for state, severity, count in rows:
@@ -195,12 +249,14 @@ def _summed(rows: Sequence[Any], wanted: Mapping[str, Any]) -> Counts:
                 states[name] = states.get(name, 0) + count
         if wanted["state"] in names:
             severities[severity] += count
-    return Counts(states, severities, states[wanted["state"]])
+    total = states[wanted["state"]]
+    unknown = {} if wanted["state"] in PAST else dict.fromkeys(PAST)
+    return Counts({**states, **unknown}, severities, total)
 
 
 def owners(session: Session) -> list[str]:
     """Whose the findings are that are not resolved: their owners, and to whom they are assigned."""
-    named = sa.select(FINDING.owner, FINDING.assignee).where(FINDING.state.in_(STATES[:-1])).distinct()
+    named = sa.select(FINDING.owner, FINDING.assignee).where(UNRESOLVED).distinct()
     return sorted({name for row in session.execute(named) for name in row if name})
 
 
@@ -208,11 +264,12 @@ def any_finding(session: Session) -> bool:
     return session.scalar(sa.select(FINDING.finding_id).limit(1)) is not None
 
 
-def count_open(session: Session, now: datetime) -> Open:
-    """In all warehouses, from one index."""
-    high = sa.func.coalesce(sa.func.sum(sa.case((FINDING.severity == "high", 1), else_=0)), 0)
-    row = session.execute(sa.select(sa.func.count(), high).select_from(FINDINGS).where(*in_state("open", now))).one()
-    return Open(*map(int, row))
+def count_open(session: Session, now: datetime) -> dict[str, Open]:
+    """By warehouse, from one index."""
+    high = sa.func.sum(sa.case((FINDING.severity == "high", 1), else_=0))
+    counted = sa.select(FINDING.warehouse, sa.func.count(), high).where(*in_state("open", now))
+    rows = session.execute(counted.group_by(FINDING.warehouse))
+    return {name: Open(int(findings), int(severe)) for name, findings, severe in rows}
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
@@ -228,22 +285,35 @@ def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) ->
     return rows, rows[0].of_table if rows else 0
 
 
-def worst(
-    session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: int = 5
-) -> list[Any]:
-    """The worst of what is open, in these warehouses (None: in all), last found by a run of this environment."""
-    wanted = (
-        sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
-        .select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST))
-        .where(*in_state("open", now))
-        .order_by(RANK.desc(), FINDING.last_seen_at.desc(), FINDING.finding_id)
-    )
+@dataclass(frozen=True)
+class Leading:
+    """Of what is open the worst, and of all the newest."""
+
+    worst: list[Any]
+    newest: list[Any]
+
+
+def leading(
+    session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: tuple[int, int]
+) -> Leading:
+    """In these warehouses (None: in all), last found by a run of this environment; one statement for both."""
+    chosen: list[sa.ColumnElement[bool]] = []
     if warehouses is not None:
-        wanted = wanted.where(FINDING.warehouse.in_(sorted(warehouses)))
+        # Behind a function: the order has an index that soon comes to them, theirs would have all of them sorted.
+        chosen.append(sa.func.coalesce(FINDING.warehouse, "").in_(sorted(warehouses)))
     if environment:
         run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
-        wanted = wanted.where(run.where(RUN.environment == environment).exists())
-    return list(session.execute(wanted.limit(most)))
+        chosen.append(run.where(RUN.environment == environment).exists())
+    ids, seen = sa.select(FINDING.finding_id), FINDING.last_seen_at.desc()
+    worst = ids.where(*in_state("open", now), *chosen).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0])
+    newest = ids.where(*chosen).order_by(seen, FINDING.finding_id.desc()).limit(most[1])
+    wanted = sa.union_all(sa.select(worst.subquery().c.finding_id), sa.select(newest.subquery().c.finding_id))
+    whole = sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
+    told = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(wanted))
+    # Of the worst first, and among equals the newest.
+    rows = session.execute(told.order_by(RANK.desc(), seen, FINDING.finding_id)).all()
+    open_ = [row for row in rows if row.state == "open"]
+    return Leading(open_[: most[0]], sorted(rows, key=lambda row: row.last_seen_at, reverse=True)[: most[1]])
 
 
 def of_run(session: Session, run: Any, now: datetime) -> list[Any]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from app.queries import warehouses
-from app.queries.counts import Piece, drift_between, is_drift, periods, runs_between
+from app.queries import failures, spans
+from app.queries.columns import EVENT, RUN, RUN_COUNT, RUNS, STATE
+from app.queries.counts import Piece, drift_between, is_drift, periods, runs_between, severity_of
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST, in_warehouse
-from profilemesh.storage.models import Event, Run, RunCount, TableState
+from app.queries.tables import LONG_AGO, NAME, STALE, STATE_KEY
 
 TROUBLES = ("warehouse_unreachable", "warehouse_busy", "paused", "vanished")
+SEVERITIES = ("low", "medium", "high")
 OUTCOMES = ("full", "partial", "sample", "failed")
 HOUR, DAY = 3600, 86400
 
@@ -84,11 +86,7 @@ class Activity:
     outcomes: dict[str, Figure] = field(default_factory=lambda: {name: Figure() for name in OUTCOMES})
 
 
-def _chosen(wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    return _counted(Run, wanted)
-
-
-def _counted(model: type[Run] | type[RunCount], wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+def _counted(model: Any, wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if wanted["warehouse"]:
         found.append(in_warehouse(model, wanted["warehouse"]))
@@ -119,107 +117,95 @@ def outcome(status: str, scope: str | None) -> str:
     return {"merged": "partial", "partial": "partial", "sample": "sample"}.get(scope or "", "full")
 
 
-def profiled_tables(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
-    """Different tables with a good run, of the period, of the one before, and of each step."""
-    good = (Run.status.in_(GOOD_STATUSES), *_chosen(wanted))
-    now, before = session.execute(
-        sa.select(
-            tables_with_runs(period.since, period.now + timedelta(microseconds=1), *good),
-            tables_with_runs(period.before, period.since, *good),
-        )
-    ).one()
-    return Figure(now, before)
+@dataclass(frozen=True)
+class Tables:
+    """How many tables have ever run, now and when the period began, and step by step; how many ran in the period; when
+    the first of all runs was, to the step (None without any)."""
+
+    known: Figure
+    active: int
+    since: int | None
 
 
-def tables_with_runs(
-    since: datetime, until: datetime | None, *conditions: sa.ColumnElement[bool]
-) -> sa.ScalarSelect[int]:
-    """How many tables have such a run in [since, until): one look into the index per known table."""
-    state = aliased(TableState)
-    of_table = sa.and_(
-        Run.warehouse == state.warehouse, Run.schema_name == state.schema_name, Run.dataset_name == state.table_name
-    )
-    within = [Run.profiled_at >= since] + ([] if until is None else [Run.profiled_at < until])
-    # A limit keeps the planner from joining all runs of the period instead.
-    one = sa.select(Run.run_id).where(of_table, *within, *conditions).limit(1).correlate(state).scalar_subquery()
-    return sa.select(sa.func.count()).select_from(state).where(one.is_not(None)).scalar_subquery()
+def tables(session: Session, period: Period, wanted: Mapping[str, Any]) -> Tables:
+    found = spans.first_runs(session, period.step, period.since, lambda columns: _counted(columns, wanted))
+    course, known = dict[int, int](), found.before
+    # A clock that runs ahead may have dated one later than now.
+    for step in sorted({*period.steps, *found.by_step}):
+        known += found.by_step.get(step, 0)
+        course[step] = known
+    since = period.step_at(found.first_at) if found.first_at else None
+    return Tables(Figure(known, found.before, course), found.active, since)
 
 
-def drift(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
-    names = warehouses.meant(session, wanted["warehouse"])
+@dataclass
+class Drift:
+    """Drift that was found, in all and by severity."""
+
+    found: Figure = field(default_factory=Figure)
+    severities: dict[str, Figure] = field(default_factory=lambda: {name: Figure() for name in SEVERITIES})
+
+    def add(self, is_now: int, step: int, severity: str, count: int) -> None:
+        self.found.add(is_now, step, count)
+        self.severities[severity].add(is_now, step, count)
+
+
+def drift(session: Session, period: Period, wanted: Mapping[str, Any], names: Collection[str] | None) -> Drift:
     if wanted["environment"]:
         return _drift_of_runs(session, period, wanted)
-    found = Figure()
-    c = drift_between(period.parts, lambda model: [] if names is None else [model.warehouse.in_(names)]).c
-    for current, at, count in session.execute(
-        sa.select(c.period, c.at, sa.func.sum(c.events)).group_by(c.period, c.at)
-    ):
-        found.add(current, period.step_at(at), int(count))
+    found = Drift()
+    c = drift_between(period.parts, lambda model: [] if names is None else [model.warehouse.in_(sorted(names))]).c
+    key = c.period, c.at, c.severity
+    for current, at, severity, count in session.execute(sa.select(*key, sa.func.sum(c.events)).group_by(*key)):
+        found.add(current, period.step_at(at), severity, int(count))
     return found
 
 
-def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) -> Figure:
+def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) -> Drift:
     """Where only the run tells what is asked for."""
-    of_run = sa.select(Run.run_id).where(Run.run_id == Event.run_id, Run.dataset_name == Event.table_name)
-    times = session.scalars(
-        sa.select(Event.timestamp)
-        .where(is_drift(), Event.timestamp >= period.before, Event.timestamp <= period.now)
-        .where(of_run.where(*_chosen(wanted)).exists())
+    of_run = sa.select(RUN.run_id).where(RUN.run_id == EVENT.run_id, RUN.dataset_name == EVENT.table_name)
+    rows = session.execute(
+        sa.select(EVENT.timestamp, severity_of(EVENT))
+        .where(is_drift(), EVENT.timestamp >= period.before, EVENT.timestamp <= period.now)
+        .where(of_run.where(*_counted(RUN, wanted)).exists())
     )
-    found = Figure()
-    for time in times:
-        found.add(int(time >= period.since), period.step_at(time), 1)
+    found = Drift()
+    for time, severity in rows:
+        found.add(int(time >= period.since), period.step_at(time), severity, 1)
     return found
-
-
-def any_drift(session: Session) -> bool:
-    return session.scalar(sa.select(Event.event_id).where(is_drift()).limit(1)) is not None
 
 
 def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
-    statement = sa.select(*LISTED, Run.error, Run.scope_detail).where(*_chosen(wanted))
+    statement = sa.select(*LISTED, RUN.error, RUN.scope_detail).where(*_counted(RUN, wanted))
     return list(session.execute(statement.order_by(*NEWEST_FIRST).limit(most)))
 
 
-def failing(session: Session, wanted: Mapping[str, Any], now: datetime, most: int = 8) -> list[Any]:
-    """Tables whose newest finished run of the last 90 days failed: the run, its last good one, failures since.
+def failing(session: Session, wanted: Mapping[str, Any], now: datetime, most: int = 6) -> list[Any]:
+    """Tables whose newest finished run, of the last 90 days, failed: the run, its last good one, failures since."""
+    found = failures.failing(RUN.profiled_at >= now - timedelta(days=90), *_counted(RUN, wanted)).subquery("found").c
+    newest = sa.select(found.warehouse, found.schema_name, found.dataset_name, found.at)
+    chosen = newest.order_by(found.at.desc(), found.dataset_name).limit(most).subquery("failing")
+    return list(session.execute(_told_failures(chosen)))
 
-    Not those proved unchanged since: their last profile is the truth, whatever became of the run.
-    """
-    later, good, bad = aliased(Run), aliased(Run), aliased(Run)
-    verified = sa.exists().where(
-        TableState.warehouse == Run.warehouse,
-        TableState.schema_name == Run.schema_name,
-        TableState.table_name == Run.dataset_name,
-        TableState.last_verified_at > Run.profiled_at,
-    )
-    superseded = sa.exists().where(_same(later, Run), later.profiled_at > Run.profiled_at, later.status != "running")
+
+def _told_failures(failing: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
+    good, bad = RUNS.alias("good"), RUNS.alias("bad")
     last_good = (
-        sa.select(sa.func.max(good.profiled_at))
-        .where(_same(good, Run), good.status.in_(GOOD_STATUSES), good.profiled_at < Run.profiled_at)
-        .correlate(Run)
+        sa.select(sa.func.max(good.c.profiled_at, type_=RUN.profiled_at.type))
+        .where(_same(good.c, RUN), good.c.status.in_(GOOD_STATUSES), good.c.profiled_at < RUN.profiled_at)
+        .correlate(RUNS)
         .scalar_subquery()
     )
     times = (
         sa.select(sa.func.count())
-        .where(_same(bad, Run), bad.status == "failed", bad.profiled_at <= Run.profiled_at)
-        .where(sa.or_(last_good.is_(None), bad.profiled_at > last_good))
-        .correlate(Run)
+        .where(_same(bad.c, RUN), bad.c.status == "failed", bad.c.profiled_at <= RUN.profiled_at)
+        .where(sa.or_(last_good.is_(None), bad.c.profiled_at > last_good))
+        .correlate(RUNS)
         .scalar_subquery()
     )
-    statement = (
-        sa.select(*LISTED, Run.error, Run.scope_detail, last_good.label("last_good"), times.label("times"))
-        .where(
-            Run.status == "failed",
-            Run.profiled_at >= now - timedelta(days=90),
-            ~superseded,
-            ~verified,
-            *_chosen(wanted),
-        )
-        .order_by(*NEWEST_FIRST)
-        .limit(most)
-    )
-    return list(session.execute(statement))
+    told = sa.select(*LISTED, RUN.error, RUN.scope_detail, last_good.label("last_good"), times.label("times"))
+    same = sa.and_(_same(RUN, failing.c), RUN.profiled_at == failing.c.at, RUN.status == "failed")
+    return told.join_from(failing, RUNS, same).order_by(*NEWEST_FIRST)
 
 
 def _same(one: Any, other: Any) -> sa.ColumnElement[bool]:
@@ -230,34 +216,92 @@ def _same(one: Any, other: Any) -> sa.ColumnElement[bool]:
     )
 
 
-def troubled(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
-    """Tables that are not looked at: by warehouse and reason, how many, one of them, since when, and what was said."""
-    state = TableState
-    statement = (
-        sa.select(
-            state.warehouse,
-            state.decision_reason,
-            sa.func.count().label("tables"),
-            sa.func.min(state.table_name).label("table_name"),
-            sa.func.min(state.schema_name).label("schema_name"),
-            sa.func.max(state.decided_at).label("decided_at"),
-            sa.func.max(state.last_profiled_at).label("last_profiled_at"),
-        )
-        .where(state.decision_reason.in_(TROUBLES))
-        .group_by(state.warehouse, state.decision_reason)
-        .order_by(state.decision_reason.desc(), state.warehouse)
-        .limit(most)
+@dataclass
+class Standing:
+    """How the tables stand since the last tick, as far as it left word: no warehouse is asked.
+
+    Those that are not gone, and of them those due at the next tick, waiting for budget, paused by hand. `troubled`: by
+    warehouse and reason those that are not looked at, with how many they are, the name of one, and since when.
+    """
+
+    tables: int = 0
+    due: int = 0
+    put_off: int = 0
+    paused: int = 0
+    troubled: list[Any] = field(default_factory=list)
+
+
+def standing(session: Session, names: Collection[str] | None, at: datetime, most: int = 6) -> Standing:
+    is_here, is_open = STATE.vanished_at.is_(None), STATE.paused_at.is_(None)
+    is_due = sa.and_(is_here, is_open, sa.or_(STATE.due_at.is_(None), STATE.due_at <= at))
+    put_off = sa.and_(is_here, is_open, STATE.deferred_since.is_not(None))
+    counts = {"here": is_here, "due": is_due, "put_off": put_off, "paused": sa.and_(is_here, ~is_open)}
+    statement = sa.select(
+        STATE.warehouse,
+        STATE.decision_reason,
+        sa.func.count().label("tables"),
+        sa.func.min(STATE.table_name).label("table_name"),
+        sa.func.min(STATE.schema_name).label("schema_name"),
+        sa.func.max(STATE.decided_at, type_=STATE.decided_at.type).label("decided_at"),
+        sa.func.max(STATE.last_profiled_at, type_=STATE.decided_at.type).label("last_profiled_at"),
+        *(sa.func.sum(sa.case((claim, 1), else_=0)).label(name) for name, claim in counts.items()),
+    ).group_by(STATE.warehouse, STATE.decision_reason)
+    if names is not None:
+        statement = statement.where(STATE.warehouse.in_(sorted(names)))
+    rows = session.execute(statement.order_by(STATE.decision_reason.desc(), STATE.warehouse)).all()
+    sums = {name: sum(int(getattr(row, name)) for row in rows) for name in counts}
+    troubled = [row for row in rows if row.decision_reason in TROUBLES][:most]
+    return Standing(sums["here"], sums["due"], sums["put_off"], sums["paused"], troubled)
+
+
+def stalest(session: Session, names: Collection[str] | None, most: int = 3) -> list[Any]:
+    """The tables whose profiles are furthest behind, where they count as stale and nothing else is known to hinder.
+
+    What was read or proved since the score was given is no longer behind.
+    """
+    key = (*STATE_KEY, STATE.staleness_score, STATE.last_profiled_at, STATE.decision_reason, STATE.decided_at)
+    hindered = STATE.decision_reason.in_(TROUBLES)
+    is_known = sa.or_(STATE.decision_reason.is_(None), ~hindered)
+    is_behind = (
+        sa.func.coalesce(time, LONG_AGO) < STATE.decided_at for time in (STATE.last_profiled_at, STATE.sampled_at)
     )
-    if wanted["warehouse"]:
-        statement = statement.where(state.warehouse.in_(warehouses.meant(session, wanted["warehouse"]) or ()))
-    return list(session.execute(statement))
+    wanted = sa.select(*key).where(STATE.staleness_score >= STALE, is_known, *is_behind)
+    if names is not None:
+        wanted = wanted.where(STATE.warehouse.in_(sorted(names)))
+    return list(session.execute(wanted.order_by(STATE.staleness_score.desc(), *NAME).limit(most)))
 
 
-def known_tables(session: Session, warehouse: str | None) -> int:
-    statement = sa.select(sa.func.count()).select_from(TableState)
-    if warehouse:
-        statement = statement.where(TableState.warehouse.in_(warehouses.meant(session, warehouse) or ()))
-    return session.scalar(statement) or 0
+@dataclass(frozen=True)
+class Choices:
+    """The warehouses that have runs with their types, and the environments."""
+
+    types: Mapping[str, set[str]]
+    runs_in: set[str]
+
+    @property
+    def warehouses(self) -> list[str]:
+        return sorted(self.types)
+
+    @property
+    def environments(self) -> list[str]:
+        return sorted(filter(None, self.runs_in))
+
+    def meant(self, wanted: str | None) -> set[str] | None:
+        """The warehouse of that name, and those that are, or once were, of that type; None where nothing is asked."""
+        return {wanted, *(name for name, types in self.types.items() if wanted in types)} if wanted else None
+
+    def narrowing(self, environment: str | None) -> str | None:
+        """None where all runs are of it: what drifted knows its environment by its run alone, which takes long."""
+        return None if self.runs_in == {environment} else environment
+
+
+def choices(session: Session) -> Choices:
+    shape = (RUN_COUNT.warehouse, RUN_COUNT.warehouse_type, RUN_COUNT.environment)
+    types, environments = dict[str, set[str]](), set[str]()
+    for name, type_, environment in session.execute(sa.select(*shape).where(RUN_COUNT.span == "day").distinct()):
+        types.setdefault(name, set()).add(type_)
+        environments.add(environment)
+    return Choices(types, environments)
 
 
 def label(step: int, period: Period) -> str:

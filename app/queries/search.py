@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.functions import GenericFunction
 
+from app.queries.columns import COLUMN_NAME, COLUMN_NAMES, STATE, STATES
 from app.queries.runs import LISTED, NEWEST_FIRST
 from app.queries.tables import NAME, SAME_TABLE, STATE_KEY
 from profilemesh.storage.models import Result, Run, TableState
 from profilemesh.tables import TableRef
+
+
+class place_of(GenericFunction[int]):
+    """Where in a text another one begins, 0 where it is not in it; faster than any LIKE."""
+
+    type = sa.Integer()
+    inherit_cache = True
+
+
+@compiles(place_of, "postgresql")
+def _postgres_place(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(place_of, "sqlite")
+def _sqlite_place(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"
 
 
 @dataclass(frozen=True)
@@ -40,11 +59,17 @@ def search(session: Session, text: str, most: int) -> Found:
 
 
 def _tables(session: Session, text: str, most: int) -> Sequence[Any]:
-    state = TableState
-    whole = state.schema_name + "." + state.table_name
-    wanted = sa.select(*STATE_KEY, state.warehouse_type, state.row_count, state.last_profiled_at)
-    matching = wanted.where(sa.or_(_holds(state.table_name, text), _holds(whole, text)))
-    return session.execute(matching.order_by(_closeness(state.table_name, text), *NAME).limit(most)).all()
+    """Chosen by their names alone, of which there is an index; only the few that are shown are read whole."""
+    close = _closeness(STATE.table_name, text)
+    whole = sa.func.lower(STATE.schema_name + "." + STATE.table_name)
+    matching = sa.select(*NAME).where(place_of(whole, sa.func.lower(text)) > 0)
+    chosen = matching.order_by(close, *NAME).limit(most).subquery("chosen")
+    state, c = STATES.alias("shown"), chosen.c
+    key = state.c.warehouse, state.c.schema_name, state.c.table_name
+    same = sa.and_(key[0] == c.warehouse, key[1] == c.schema_name, key[2] == c.table_name)
+    shown = sa.select(*key, state.c.warehouse_type, state.c.row_count, state.c.last_profiled_at)
+    name = key[2], key[1], key[0]
+    return session.execute(shown.join(chosen, same).order_by(_closeness(key[2], text), *name)).all()
 
 
 def _holds(name: Any, text: str) -> sa.ColumnElement[bool]:
@@ -59,7 +84,7 @@ def _closeness(name: Any, text: str) -> sa.ColumnElement[int]:
 
 def _columns(session: Session, text: str, most: int) -> list[FoundColumn]:
     """As the tables' states list them; where an older run alone tells, as it does."""
-    found = [*_of_states(session, text), *_of_runs(session, text, most)]
+    found = [*_of_names(session, text, most), *_of_runs(session, text, most)]
     return sorted(found, key=lambda column: (_place(column.name, text), column.name, column.table))[:most]
 
 
@@ -68,13 +93,17 @@ def _place(name: str, text: str) -> int:
     return 0 if lowered == wanted else 1 if lowered.startswith(wanted) else 2
 
 
-def _of_states(session: Session, text: str) -> Iterator[FoundColumn]:
-    as_stored = json.dumps(text)[1:-1]
-    wanted = sa.select(*STATE_KEY, TableState.columns).where(_holds(sa.cast(TableState.columns, sa.String), as_stored))
-    for row in session.execute(wanted):
-        for column in row.columns or ():
-            if text.lower() in column["name"].lower():
-                yield FoundColumn(TableRef(*row[:3]), column["name"], column["type"])
+def _of_names(session: Session, text: str, most: int) -> Iterator[FoundColumn]:
+    """The names first, as an index has them; only of the closest the tables."""
+    c, wanted = COLUMN_NAME, sa.func.lower(text)
+    place = place_of(c.lowered, wanted)
+    close = sa.case((c.lowered == wanted, 0), (place == 1, 1), else_=2)
+    matching = sa.select(c.lowered.label("name"), close.label("close")).where(place > 0).distinct()
+    names = matching.order_by(close, c.lowered).limit(most).subquery("names")
+    table = c.warehouse, c.schema_name, c.table_name
+    found = sa.select(*table, c.name, c.type).join_from(names, COLUMN_NAMES, c.lowered == names.c.name)
+    for *key, name, type_ in session.execute(found.order_by(names.c.close, c.name, *table).limit(most)):
+        yield FoundColumn(TableRef(*key), name, type_)
 
 
 def _of_runs(session: Session, text: str, most: int) -> Iterator[FoundColumn]:

@@ -14,6 +14,7 @@ from app.queries.columns import EVENT, EVENTS, RUN, RUNS, STATE, STATES
 from app.queries.counts import is_drift
 from app.queries.lists import Order, Part, Shape, part_of
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST
+from app.queries.several import chosen
 from profilemesh.storage.models import TableState
 from profilemesh.tables import TableRef
 
@@ -179,25 +180,25 @@ def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: in
     """The newest runs of each of these tables in the last 90 days, oldest first; one statement for all."""
     if not tables:
         return {}
-    keys = [(t.warehouse, t.schema_name, t.table_name) for t in tables]
     since, earlier = now - timedelta(days=90), RUNS.alias("earlier")
+    these = chosen((t.warehouse, t.schema_name, t.table_name) for t in tables)
     # Where the newest begin, so that the many before them are not looked at.
     first = (
         sa.select(earlier.c.profiled_at)
-        .where(earlier.c.warehouse == STATE.warehouse, earlier.c.schema_name == STATE.schema_name)
-        .where(earlier.c.dataset_name == STATE.table_name, earlier.c.profiled_at >= since)
+        .where(earlier.c.warehouse == these.c.warehouse, earlier.c.schema_name == these.c.schema_name)
+        .where(earlier.c.dataset_name == these.c.table_name, earlier.c.profiled_at >= since)
         .order_by(earlier.c.profiled_at.desc())
         .limit(1)
         .offset(most - 1)
-        .correlate(STATES)
+        .correlate(these)
         .scalar_subquery()
     )
     rank = sa.func.row_number().over(partition_by=KEY, order_by=NEWEST_FIRST).label("rank")
+    same = sa.and_(*(column == name for column, name in zip(KEY, these.c, strict=True)))
     ranked = (
-        sa.select(*KEY, RUN.warehouse_type, RUN.status, RUN.profiled_at, RUN.row_count, RUN.column_count, rank)
-        .select_from(STATES)
-        .join(RUNS, SAME_TABLE)
-        .where(sa.tuple_(*STATE_KEY).in_(keys), RUN.profiled_at >= sa.func.coalesce(first, since))
+        sa.select(*KEY, RUN.status, RUN.scope, RUN.profiled_at, RUN.row_count, RUN.column_count, rank)
+        .join_from(these, RUNS, same)
+        .where(RUN.profiled_at >= sa.func.coalesce(first, since))
         .subquery()
     )
     found: dict[TableRef, list[Any]] = {}

@@ -7,6 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
+from app.queries import catalogue
+from app.queries.catalogue import STATES_TOLD
 from app.queries.lists import Shape
 from app.queries.tables import SORTS, shape_of
 from app.schemas.fields import Choice, CursorField, Flag, Text, Whole
@@ -35,7 +37,14 @@ class TableListFilter(TableFilter):
     cursor = CursorField(_shape)
 
 
-class TablePageFilter(TableFilter):
+class TablePageFilter(Schema):
+    """What the page is narrowed to, and its order."""
+
+    warehouse = Text("A warehouse's configured name, or a type.")
+    schema = Text("The schema's name.")
+    q = Text("Part of a table's name.")
+    state = Choice(STATES_TOLD, "How it stands.")
+    sort = Choice([name for key in catalogue.SORTS for name in (key, f"-{key}")], "The order.", default="name")
     page = Whole(1, 100_000, load_default=1)
 
 

@@ -228,6 +228,16 @@ class Run(Base):
         sa.Index("ix_profilemesh_runs_status", "status", "profiled_at", "run_id", "dataset_name"),
         sa.Index("ix_profilemesh_runs_dataset", "dataset_name", "profiled_at", "run_id"),
         sa.Index("ix_profilemesh_runs_warehouse", "warehouse", "profiled_at", "run_id", "dataset_name"),
+        sa.Index(
+            "ix_profilemesh_runs_failed",
+            "status",
+            "warehouse",
+            "schema_name",
+            "dataset_name",
+            "profiled_at",
+            postgresql_where=sa.text("status = 'failed'"),
+            sqlite_where=sa.text("status = 'failed'"),
+        ),
         sa.Index("ix_profilemesh_runs_schema", "schema_name", "profiled_at", "run_id", "dataset_name"),
     )
 
@@ -346,6 +356,14 @@ class TableState(Base):
         sa.Index("ix_profilemesh_table_state_claim", "claimed_by"),
         sa.Index("ix_profilemesh_table_state_decision", "decision_id"),
         sa.Index("ix_profilemesh_table_state_name", "table_name", "schema_name", "warehouse"),
+        sa.Index(
+            "ix_profilemesh_table_state_unlisted",
+            "warehouse",
+            "schema_name",
+            "table_name",
+            postgresql_where=sa.text("columns IS NULL"),
+            sqlite_where=sa.text("columns IS NULL"),
+        ),
     )
 
 
@@ -413,6 +431,26 @@ class StoredFinding(Base):
         sa.Index("ix_profilemesh_findings_fingerprint", "fingerprint", "resolved_at"),
         sa.Index("ix_profilemesh_findings_newest", "last_seen_at", "finding_id"),
         sa.Index("ix_profilemesh_findings_state", "state", "last_seen_at", "finding_id"),
+        sa.Index(
+            "ix_profilemesh_findings_owners",
+            "owner",
+            "assignee",
+            postgresql_where=sa.text("state != 'resolved'"),
+            sqlite_where=sa.text("state != 'resolved'"),
+        ),
+        # All that lists and counters ask of ten thousand findings before they choose the few that are shown.
+        sa.Index(
+            "ix_profilemesh_findings_told",
+            "state",
+            "severity",
+            "last_seen_at",
+            "snoozed_until",
+            "warehouse",
+            "schema_name",
+            "table_name",
+            "opened_at",
+            "finding_id",
+        ),
         sa.Index("ix_profilemesh_findings_table", "warehouse", "schema_name", "table_name", "last_seen_at"),
     )
 
@@ -539,6 +577,7 @@ class LoggedDecision(Base):
         sa.Index("ix_profilemesh_decisions_newest", "last_at", "id"),
         sa.Index("ix_profilemesh_decisions_table", "warehouse", "schema_name", "table_name", "last_at", "id"),
         sa.Index("ix_profilemesh_decisions_plan", "plan_id"),
+        sa.Index("ix_profilemesh_decisions_reason", "reason", "last_at", "id"),
     )
 
 
@@ -582,6 +621,40 @@ class RunCount(Base):
     rows_scanned: Mapped[float] = mapped_column(sa.Double)
     rows_sum: Mapped[float] = mapped_column(sa.Double)
     rows_counted: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class RunSpan(Base):
+    """From when to when a table has runs, of one environment, and the seconds that lie between two neighbours at most;
+    kept by triggers (`profilemesh/storage/spans.py`). Rows of one table are joined by whoever reads them."""
+
+    __tablename__ = "profilemesh_run_spans"
+
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    schema_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    table_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    warehouse_type: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    environment: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    part: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    longest_gap: Mapped[float] = mapped_column(sa.Double)
+
+
+class ColumnName(Base):
+    """A column that a table's state lists, at its place from 1 on; kept by triggers
+    (`profilemesh/storage/column_names.py`), to be found by a part of its `lowered` name."""
+
+    __tablename__ = "profilemesh_column_names"
+
+    warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    schema_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    table_name: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    place: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(CleanText)
+    lowered: Mapped[str] = mapped_column(CleanText)
+    type: Mapped[str | None] = mapped_column(CleanText)
+
+    __table_args__ = (sa.Index("ix_profilemesh_column_names_lowered", "lowered"),)
 
 
 class DriftCount(Base):

@@ -166,6 +166,68 @@ def test_what_is_chosen_is_dealt_with_in_place(visit: Open) -> None:
     assert page.evaluate("window.stayed") and page.url.endswith("/drift?table=web_events")
 
 
+def test_findings_are_dealt_with_by_keyboard(visit: Open) -> None:
+    page = visit().go("/drift?table=orders")
+    links = page.locator(".finding .said-of a")
+    page.keyboard.press("j")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.locator(".choose:checked")).to_have_count(1)
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    about = links.nth(1).get_attribute("href") or ""
+    page.keyboard.press("s")
+    expect(page.get_by_role("status")).to_contain_text("1 finding snoozed.")
+    expect(page.locator(".finding", has=page.locator(f'a[href="{about}"]')).locator(".chip.snoozed")).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('.finding') !== null")
+    page.goto(page.url.split("/drift")[0] + about)
+    page.keyboard.press("a")
+    expect(page.locator(".chip.state.acknowledged")).to_be_visible()
+
+
+def test_tables_are_sorted_and_narrowed_in_place(visit: Open) -> None:
+    page = visit().go("/tables")
+    page.evaluate("window.stayed = true")
+    page.get_by_role("link", name="Rows").click()
+    page.wait_for_url(re.compile(r"/tables\?sort=-rows$"))
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("Rows")
+    page.get_by_label("State").select_option("drifting")
+    page.wait_for_url(re.compile(r"\?(?=.*sort=-rows).*state=drifting"))
+    assert page.evaluate("window.stayed")
+    page.go_back()
+    expect(page.get_by_label("State")).to_have_value("")
+    page.go_back()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Table")
+
+
+def test_the_overview_renews_itself_quietly(visit: Open) -> None:
+    tab = visit()
+    page = tab.go("/")
+    answers: list[int] = []
+    page.on("response", lambda answer: answers.append(answer.status) if "hx" in str(answer.request.headers) else None)
+    page.evaluate("htmx.trigger('#figures', 'seen')")
+    page.wait_for_timeout(400)
+    page.evaluate("document.querySelector('#figures').marked = true; htmx.trigger('#figures', 'seen')")
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.querySelector('#figures').marked"), "a 304 leaves what is there"
+    page.locator("#figures .tile").first.focus()
+    before = len(answers)
+    page.evaluate("htmx.trigger('#figures', 'seen')")
+    page.wait_for_timeout(200)
+    assert len(answers) == before, "nothing is replaced under the focus"
+    page.locator("h1").click()
+    page.route("**/*", lambda route: route.abort())
+    page.evaluate("document.activeElement.blur(); htmx.trigger('#figures', 'seen')")
+    expect(page.locator("#stale-note")).to_contain_text("The server does not answer")
+    expect(page.locator("#figures")).to_contain_text("Runs per day")
+    # What the browser itself says of the request that failed is expected here.
+    tab.troubles.clear()
+
+
 def test_findings_are_dealt_with_without_scripts(visit: Open) -> None:
     page = visit(java_script_enabled=False).go("/drift?table=orders&state=open")
     before = findings(page)

@@ -119,8 +119,11 @@ def test_a_filter_that_makes_no_sense_is_refused(client: FlaskClient, query: str
 def test_the_counters_say_what_each_choice_would_show(client: FlaskClient, drifting: None) -> None:
     page = page_of(client)
     assert [count(page, name) for name in ("High", "Medium", "Low")] == ["3", "2", "2"]
-    names = ("Unresolved", "Open", "Acknowledged", "Snoozed", "Expected", "Resolved", "All")
-    assert [count(page, name) for name in names] == ["7", "4", "1", "1", "1", "1", "8"]
+    names = ("Unresolved", "Open", "Acknowledged", "Snoozed", "Expected")
+    assert [count(page, name) for name in names] == ["7", "4", "1", "1", "1"]
+    assert re.search(r">Resolved</a>\s*<a [^>]*>All</a>", page)
+    page = page_of(client, "state=all")
+    assert [count(page, name) for name in (*names, "Resolved", "All")] == ["7", "4", "1", "1", "1", "1", "8"]
     narrowed = page_of(client, "severity=high&state=all")
     assert [count(narrowed, name) for name in ("High", "Medium", "Low", "Unresolved", "All")] == [
         "4",
@@ -138,10 +141,20 @@ def test_links_keep_the_filters_and_leave_out_what_goes_without_saying(client: F
 
 
 def test_tables_with_the_worst_of_what_is_open_come_first(client: FlaskClient, drifting: None) -> None:
-    page = page_of(client, "state=all")
+    page = page_of(client)
     assert re.findall(r'<h2>.*?<a href="/tables/(\w+)', page) == ["clicks", "orders"]
-    found = "".join(columns_in(page))
-    assert re.fullmatch("hg[ad]{2}b[cef]{3}", found)
+    assert re.fullmatch("hg[ad]{2}b[ce]{2}", "".join(columns_in(page)))
+
+
+def test_of_what_is_over_the_newest_comes_first(client: FlaskClient, session: Session) -> None:
+    for days, table, severity in ((3, "a", "high"), (2, "b", "low"), (1, "a", "low"), (0, "c", "medium")):
+        run = add_run(session, table, at=NOW - timedelta(days=days), columns={})
+        add_finding(session, run, f"{table}{days}", state="resolved", severity=severity)
+    session.commit()
+    for query in ("state=resolved", "state=all"):
+        page = page_of(client, query)
+        assert columns_in(page) == ["c0", "a1", "a3", "b2"]
+        assert page.count("1 finding</span>") == 2 and "2 findings</span>" in page
 
 
 def test_findings_are_turned_by_pages(client: FlaskClient, session: Session) -> None:
@@ -290,7 +303,7 @@ def test_the_tile_of_the_overview_leads_here(client: FlaskClient, session: Sessi
     add_drift(session, add_run(session, columns={}))
     session.commit()
     page = client.get("/?warehouse=shop&days=7", headers={"Accept": "text/html"}).text
-    assert 'href="/drift?warehouse=shop&amp;days=7&amp;state=all"' in page
+    assert 'class="tile" href="/drift?warehouse=shop"' in page
 
 
 def test_what_is_open_needs_attention(client: FlaskClient, drifting: None) -> None:

@@ -50,7 +50,7 @@ def test_the_box_gets_options_alone_six_of_a_kind(client: FlaskClient, session: 
     options = client.get("/search?q=ord", headers=HTMX)
     assert options.text.count('role="option"') == 6 and "<html" not in options.text
     assert "HX-Request" in options.vary
-    assert client.get("/search?q=ord").text.count('class="hit"') == 9
+    assert client.get("/search?q=ord").text.count('class="match"') == 9
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])

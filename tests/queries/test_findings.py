@@ -76,9 +76,15 @@ def test_a_snooze_that_is_over_is_open(seven: Session) -> None:
 
 
 def test_the_worst_of_what_is_open_comes_first(seven: Session) -> None:
-    assert [each.finding_id for each in findings.worst(seven, None, None, NOW, 3)] == ["b0", "b1", "a0"]
-    assert findings.worst(seven, {"nope"}, None, NOW) == [] == findings.worst(seven, None, "staging", NOW)
-    assert len(findings.worst(seven, None, "production", NOW)) == 4
+    def worst(warehouses: set[str] | None, environment: str | None, most: int = 5) -> list[str]:
+        led = findings.leading(seven, warehouses, environment, NOW, (most, 3))
+        return [each.finding_id for each in led.worst]
+
+    assert worst(None, None, 3) == ["b0", "b1", "a0"]
+    assert worst({"nope"}, None) == [] == worst(None, "staging")
+    assert len(worst(None, "production")) == 4
+    newest = findings.leading(seven, None, None, NOW, (1, 3)).newest
+    assert [each.table_name for each in newest] == ["a", "a", "b"]
 
 
 def test_each_course_is_of_its_own_table_and_metric(seven: Session) -> None:

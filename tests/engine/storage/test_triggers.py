@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from profilemesh.storage import Storage
-from profilemesh.storage.models import DriftCount, Event, Result, Run, RunCount, TableState
+from profilemesh.storage.column_names import rename
+from profilemesh.storage.models import ColumnName, DriftCount, Event, Result, Run, RunCount, RunSpan, TableState
+from profilemesh.storage.spans import respan
 from profilemesh.storage.triggers import recount
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -96,8 +100,45 @@ def drift_as_counted(session: Session) -> Sums:
     return {tuple(row[:4]): (float(row[4]),) for row in rows if row[4]}
 
 
+Table = tuple[str, str, str]
+
+
+def times_by_hand(session: Session) -> dict[Table, list[datetime]]:
+    found: dict[Table, list[datetime]] = defaultdict(list)
+    for run in session.scalars(sa.select(Run).order_by(Run.profiled_at)):
+        found[run.warehouse, run.schema_name, run.dataset_name].append(run.profiled_at)
+    return dict(found)
+
+
+def gaps(times: list[datetime]) -> list[float]:
+    return [(b - a).total_seconds() for a, b in pairwise(times)]
+
+
+def spans_as_kept(session: Session) -> dict[Table, tuple[datetime, datetime, float]]:
+    """First, last and the longest gap, each table's rows joined."""
+    rows: dict[Table, list[RunSpan]] = defaultdict(list)
+    for span in session.scalars(sa.select(RunSpan).order_by(RunSpan.first_at)):
+        rows[span.warehouse, span.schema_name, span.table_name].append(span)
+    found = {}
+    for table, spans in rows.items():
+        reached, longest = spans[0].last_at, 0.0
+        for span in spans:
+            longest = max(longest, span.longest_gap, (span.first_at - reached).total_seconds())
+            reached = max(reached, span.last_at)
+        found[table] = (spans[0].first_at, reached, longest)
+    return found
+
+
+def assert_spanned(session: Session) -> None:
+    times, spans = times_by_hand(session), spans_as_kept(session)
+    assert {table: span[:2] for table, span in spans.items()} == {t: (all_[0], all_[-1]) for t, all_ in times.items()}
+    for table, all_ in times.items():
+        assert spans[table][2] + 0.01 >= max(gaps(all_), default=0)
+
+
 def assert_counted(storage: Storage) -> None:
     with storage.read() as session:
+        assert_spanned(session)
         assert runs_as_counted(session) == runs_by_hand(session)
         assert drift_as_counted(session) == drift_by_hand(session)
 
@@ -148,6 +189,21 @@ def test_counting_anew_changes_nothing(storage: Storage) -> None:
     assert_counted(storage)
 
 
+def test_spans_made_anew_tell_the_longest_gap_itself(storage: Storage) -> None:
+    dice = random.Random(6)
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), [a_run(dice) for _ in range(60)])
+        session.execute(sa.delete(Run).where(Run.profiled_at < NOW - timedelta(days=2)))
+        same = {"warehouse_type": "duckdb", "environment": "test"}
+        session.execute(sa.update(Run).values(**same))
+    with storage.begin() as session:
+        respan(session.connection())
+    with storage.read() as session:
+        spans = spans_as_kept(session)
+        for table, times in times_by_hand(session).items():
+            assert spans[table][2] == pytest.approx(max(gaps(times), default=0), abs=0.01)
+
+
 @ON_POSTGRES
 def test_counts_stay_few_and_right_when_they_are_folded(storage: Storage) -> None:
     dice = random.Random(7)
@@ -156,7 +212,9 @@ def test_counts_stay_few_and_right_when_they_are_folded(storage: Storage) -> Non
             session.execute(sa.insert(Run), [a_run(dice, profiled_at=NOW) for _ in range(10)])
     with storage.begin() as session:
         session.execute(sa.select(sa.func.profilemesh_fold()))
+        session.execute(sa.select(sa.func.profilemesh_fold_spans()))
     with storage.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).where(RunSpan.part > 0)) == 0
         assert session.scalar(sa.select(sa.func.count()).where(RunCount.part > 0)) == 0
     assert_counted(storage)
 
@@ -212,3 +270,51 @@ def test_drift_of_an_older_writer_belongs_to_its_run(storage: Storage) -> None:
         drifted = session.execute(sa.select(Run.run_id, Run.has_drift).order_by(Run.run_id)).all()
         assert [tuple(row) for row in drifted] == [("r1", True), ("r2", False)]
     assert_counted(storage)
+
+
+def names_as_kept(session: Session) -> list[tuple[Any, ...]]:
+    c = ColumnName
+    told = sa.select(c.warehouse, c.schema_name, c.table_name, c.place, c.name, c.lowered, c.type)
+    return [tuple(row) for row in session.execute(told.order_by(c.table_name, c.place))]
+
+
+def names_by_hand(session: Session) -> list[tuple[Any, ...]]:
+    states = session.scalars(sa.select(TableState).order_by(TableState.table_name))
+    return [
+        (state.warehouse, state.schema_name, state.table_name, place, each["name"], each["name"].lower(), each["type"])
+        for state in states
+        for place, each in enumerate(state.columns or (), 1)
+    ]
+
+
+def test_names_of_columns_are_those_that_the_states_list(storage: Storage) -> None:
+    dice = random.Random(2)
+
+    def listed() -> list[dict[str, Any]] | None:
+        some = dice.sample(["id", "Email", "total %", "a'b", "naïve", "\u202egro"], dice.randrange(5))
+        return dice.choice([None, [{"name": name, "type": dice.choice(["INT", None])} for name in some]])
+
+    for _ in range(30):
+        with storage.begin() as session:
+            table = dice.choice("abc")
+            state = session.get(TableState, ("shop", "main", table))
+            if state is None:
+                session.add(TableState(warehouse="shop", schema_name="main", table_name=table, columns=listed()))
+            elif dice.random() < 0.2:
+                session.delete(state)
+            else:
+                state.columns, state.row_count = dice.choice([state.columns, listed()]), dice.randrange(9)
+        with storage.read() as session:
+            assert names_as_kept(session) == names_by_hand(session)
+    with storage.begin() as session:
+        rename(session.connection())
+        assert names_as_kept(session) == names_by_hand(session)
+
+
+def test_an_older_writers_list_of_columns_may_be_anything(storage: Storage) -> None:
+    with storage.begin() as session:
+        for place, told in enumerate(("{}", "[1, null]", '[{"type": "INT"}]', '[{"name": "id"}]')):
+            state = TableState(warehouse="shop", schema_name="", table_name=f"t{place}", columns=json.loads(told))
+            session.add(state)
+    with storage.read() as session:
+        assert [row[2:5] for row in names_as_kept(session)] == [("t3", 1, "id")]
