@@ -18,7 +18,7 @@ ACTIONS = {
 }
 OUTCOMES = {"success": "read", "failed": "failed", "deferred": "put off after all"}
 TICK_MARKS = {"done": "ok", "failed": "failed", "running": "running"}
-ASKED_BY = {"schedule": "the schedule", "hand": "hand", "command": "a command"}
+ASKED_BY = {"schedule": "the schedule", "hand": "hand", "command": "a command", "dagster": "Dagster"}
 STALENESS = (
     "How far the profile may be behind the data: 0 is proved unchanged, 100 never profiled; else its age against the "
     "interval (60), the share of rows that changed (30) and a priority of its own (10)"

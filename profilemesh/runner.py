@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from profilemesh.clock import utc_now
 from profilemesh.config.model import Config
 from profilemesh.errors import Interrupted, StorageError
-from profilemesh.planning import Decision, Plan, State, make_plan, wanted_probes
+from profilemesh.planning import Asked, Decision, Plan, State, make_plan, wanted_probes
 from profilemesh.planning.snapshots import Catalogue
 from profilemesh.staleness import look_for_old_data
 from profilemesh.storage import Storage, decisions, runs, states, steering, ticks
@@ -81,7 +81,7 @@ def look(
     warehouses: Mapping[str, Warehouse],
     now: datetime,
     *,
-    only: str | None = None,
+    only: Asked = None,
     force: bool = False,
 ) -> Plan:
     """Read the catalogues and the remembered states, and make the plan. Writes nothing."""
@@ -137,9 +137,9 @@ def run_plan(
 ) -> Report:
     """Carry out every decision of the plan; one table's failure never stops the others.
 
-    `asked_by` is kept with the tick: command, schedule or hand. Raises StorageError when the decisions cannot be
-    stored; an interrupt (Ctrl-C) cancels the running scans, stores them as failed and is raised again. `stop`, set by
-    another thread, does the same and raises Interrupted.
+    `asked_by` is kept with the tick: command, schedule, hand or dagster. Raises StorageError when the decisions cannot
+    be stored; an interrupt (Ctrl-C) cancels the running scans, stores them as failed and is raised again. `stop`, set
+    by another thread, does the same and raises Interrupted.
     """
     _bury_the_dead(storage, clock)
     work = Work(plan, config, storage, warehouses, clock, listener or Silence(), stop or threading.Event())

@@ -143,7 +143,7 @@ class TickSchema(Schema):
 
     tick_id = sure(fields.String, "Unique.")
     plan_id = sure(fields.String, "The plan.")
-    asked_by = sure(fields.String, "schedule, hand or command.")
+    asked_by = sure(fields.String, "schedule, hand, command or dagster.")
     status = sure(fields.String, "running, done, failed or interrupted.")
     started_at = sure(fields.AwareDateTime, "When it began.")
     seen_at = sure(fields.AwareDateTime, "When it was last heard of.")

@@ -22,6 +22,7 @@ from profilemesh.tables import Column, TableRef
 
 __all__ = [
     "Action",
+    "Asked",
     "Decision",
     "Missing",
     "Plan",
@@ -32,6 +33,9 @@ __all__ = [
     "make_plan",
     "wanted_probes",
 ]
+
+Asked = str | Collection[TableRef] | None
+"""Which tables a plan is narrowed to: a glob over their names, the tables themselves, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,13 @@ def make_plan(
     states: Mapping[TableRef, State],
     now: datetime,
     *,
-    only: str | None = None,
+    only: Asked = None,
     force: bool = False,
 ) -> Plan:
     """Decide for every table what this tick does with it.
 
-    `only` is a glob over `table`, `schema.table` or `warehouse.schema.table` that narrows the plan; `force` reads
-    what it selects whether or not it changed.
+    `only` is a glob over `table`, `schema.table` or `warehouse.schema.table` that narrows the plan, or the tables that
+    it is narrowed to; `force` reads what it selects whether or not it changed.
     """
     cases = _cases(config, catalogue, states, now, only, force)
     decided = [_scored(case, decide(case)) for case in cases.values()]
@@ -114,7 +118,7 @@ def make_plan(
     ordered = tuple(decisions[table] for table in sorted(decisions))
     reading = {d.table: _planned(config, cases[d.table], d) for d in ordered if d.action.reads}
     answering = config.warehouses.keys() - catalogue.troubles.keys()
-    missing = [] if only else missing_tables(config, catalogue.snapshots.keys(), answering)
+    missing = [] if only is not None else missing_tables(config, catalogue.snapshots.keys(), answering)
     return Plan(
         _plan_id(ordered, now),
         now,
@@ -123,7 +127,9 @@ def make_plan(
         catalogue.warehouse_types,
         catalogue.troubles,
         tuple(Missing(*pair) for pair in missing),
-        () if only or catalogue.troubles else tuple(unmatched_columns(config, catalogue.snapshots.values())),
+        ()
+        if only is not None or catalogue.troubles
+        else tuple(unmatched_columns(config, catalogue.snapshots.values())),
     )
 
 
@@ -133,7 +139,7 @@ def wanted_probes(
     states: Mapping[TableRef, State],
     now: datetime,
     *,
-    only: str | None = None,
+    only: Asked = None,
     force: bool = False,
 ) -> dict[TableRef, Probe]:
     """What to ask of those tables whose metadata alone do not decide. Pure, as `make_plan` is."""
@@ -148,7 +154,7 @@ def _cases(
     catalogue: Catalogue,
     states: Mapping[TableRef, State],
     now: datetime,
-    only: str | None,
+    only: Asked,
     force: bool,
 ) -> dict[TableRef, Case]:
     """What is known of every table that is selected and asked for."""
@@ -260,10 +266,12 @@ def _profile_key(hash_family: str, columns: tuple[object, ...], profiling: tuple
     return f"{hash_family}#{hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def is_asked_for(table: TableRef, only: str | None) -> bool:
-    """Whether `only` names the table, or is a glob of one of its names; None asks for all."""
+def is_asked_for(table: TableRef, only: Asked) -> bool:
+    """Whether `only` names the table, is a glob of one of its names, or has it; None asks for all."""
     if only is None:
         return True
+    if not isinstance(only, str):
+        return table in only
     names = (table.name, f"{table.schema}.{table.name}", str(table))
     return any(only == name or fnmatchcase(name, only) for name in names)
 

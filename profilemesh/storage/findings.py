@@ -369,6 +369,28 @@ def mark_run(session: Session, table: TableRef, run_id: str) -> bool:
     return hits_one(session, sa.update(Run).where(same, Run.schema_name == table.schema).values(has_drift=True))
 
 
+def standing(session: Session, table: TableRef, now: datetime) -> list[StoredFinding]:
+    """What somebody still has to look after: open, acknowledged, or put off until a time that has come. Worst first."""
+    found = session.scalars(listing([table]))
+    lively = [each for each in found if _is_standing(each, now)]
+    return sorted(lively, key=lambda each: -Severity(each.severity).rank)
+
+
+def standing_by_severity(session: Session, now: datetime) -> dict[tuple[TableRef, str], int]:
+    """How many findings `standing` has, by table and severity."""
+    is_over = sa.and_(StoredFinding.state == State.SNOOZED, StoredFinding.snoozed_until <= now)
+    lively = sa.or_(StoredFinding.state.in_((State.OPEN, State.ACKNOWLEDGED)), is_over)
+    names = (StoredFinding.warehouse, StoredFinding.schema_name, StoredFinding.table_name, StoredFinding.severity)
+    rows = session.execute(sa.select(*names, sa.func.count()).where(lively).group_by(*names))
+    return {(TableRef(*row[:3]), row[3]): row[4] for row in rows}
+
+
+def _is_standing(stored: StoredFinding, now: datetime) -> bool:
+    if stored.state == State.SNOOZED:
+        return stored.snoozed_until is not None and stored.snoozed_until <= now
+    return stored.state in (State.OPEN, State.ACKNOWLEDGED)
+
+
 def listing(tables: Sequence[TableRef] | None = None, *, is_all: bool = False) -> sa.Select[StoredFinding]:
     """The findings of these tables, or of all, that are not resolved, or all of them: last seen first."""
     found = sa.select(StoredFinding)

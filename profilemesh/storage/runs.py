@@ -121,6 +121,13 @@ def told(names: Iterable[str], tables: Collection[TableRef] | None, since: datet
     return wanted.order_by(Run.profiled_at.desc(), Run.run_id.desc(), Run.dataset_name.desc())
 
 
+def metrics_of(session: Session, run: Run, names: Collection[str]) -> Sequence[Result]:
+    """These metrics of a run's columns, in the columns' order."""
+    same = sa.and_(Result.run_id == run.run_id, Result.dataset_name == run.dataset_name)
+    wanted = sa.and_(same, Result.schema_name == run.schema_name, Result.metric_name.in_(names))
+    return session.scalars(sa.select(Result).where(wanted).order_by(Result.id)).all()
+
+
 def withdraw_run(session: Session, run: Run) -> None:
     """Forget a run that was put off before it read anything, and its events; nothing happens if it is closed."""
     if run in session:

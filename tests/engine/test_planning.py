@@ -216,6 +216,17 @@ def test_only_what_is_read_is_prepared_and_in_the_order_of_names() -> None:
     assert made.reading[TICKETS].read_before == (NOW, None)
 
 
+@pytest.mark.parametrize("only", [{TICKETS}, [TICKETS], "desk.*", "tickets"])
+def test_a_plan_is_narrowed_by_a_glob_or_by_the_tables_themselves(only: Any) -> None:
+    made = plan(None, catalogue(snapshot(), snapshot(TICKETS)), remembered(), only=only)
+    assert [decision.table for decision in made.decisions] == [TICKETS]
+
+
+def test_a_plan_of_no_table_decides_nothing_and_misses_nothing() -> None:
+    made = plan(configured(TableRule(table="absent"), TableRule()), only=frozenset())
+    assert (made.decisions, made.missing, made.unmatched) == ((), (), ())
+
+
 def test_excluded_columns_are_not_read_but_their_change_is_seen() -> None:
     config = configured(TableRule(columns=ColumnRule(exclude=("name",))))
     made = plan(config)

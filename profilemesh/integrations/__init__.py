@@ -1,0 +1,1 @@
+"""Other tools that profiling is scheduled with: each imported only where it is installed."""
