@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.extensions import db
+from app.remembered import Memory
 from jobs.by_hand import ByHand
 from jobs.tick import Project
 from tests.engine.ticks import write_duckdb
@@ -47,13 +48,49 @@ def make_app(url: str, **settings: Any) -> Flask:
     return app
 
 
+@dataclass(frozen=True)
+class Reused:
+    """An app for many tests in turn: to make one, and to compile its statements, takes longer than most of them."""
+
+    path: Path
+    app: Flask
+    extensions: dict[str, Any]
+    config: dict[str, Any]
+
+    @classmethod
+    def over(cls, path: Path) -> "Reused":
+        app = make_app(f"sqlite:///{path}")
+        return cls(path, app, dict(app.extensions), dict(app.config))
+
+    def like_new(self, storage: Path) -> Flask:
+        """As it was made, over this storage: its path is a link, for who still has the last one open has its files."""
+        app = self.app
+        self.let_go()
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(storage)
+        for held, made in ((app.config, self.config), (app.extensions, self.extensions)):
+            held.clear()
+            held.update(made)
+        for name in ("looker", "checks"):
+            app.extensions[name] = type(app.extensions[name])()
+        app.wsgi_app.memory = Memory()  # type: ignore[attr-defined]
+        return app
+
+    def let_go(self) -> None:
+        with self.app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def reused(tmp_path_factory: pytest.TempPathFactory) -> Reused:
+    return Reused.over(tmp_path_factory.mktemp("app") / "storage.db")
+
+
 @pytest.fixture
-def app(empty_storage: Path, tmp_path: Path) -> Iterator[Flask]:
-    path = Path(shutil.copy(empty_storage, tmp_path / "storage.db"))
-    app = make_app(f"sqlite:///{path}")
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(reused: Reused, empty_storage: Path, tmp_path: Path) -> Iterator[Flask]:
+    """The app over an empty storage. It may not get further views: others have it after this test."""
+    yield reused.like_new(Path(shutil.copy(empty_storage, tmp_path / "storage.db")))
+    reused.let_go()
 
 
 @contextmanager

@@ -206,6 +206,17 @@ class TableSummary:
     columns: Mapping[str, ColumnSummary]
     family: str
 
+    def __repr__(self) -> str:
+        # It reads the metrics off summaries, of which this is one.
+        from profilemesh.profiling.shown import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from profilemesh.profiling.shown import as_html
+
+        return as_html(self)
+
     def merge(self, other: TableSummary) -> TableSummary:
         """Raises SummariesIncompatible on another hash family or other columns."""
         if self.family != other.family:

@@ -1,3 +1,3 @@
-from tests.web import app, served, session
+from tests.web import app, reused, served, session
 
-__all__ = ["app", "served", "session"]
+__all__ = ["app", "reused", "served", "session"]

@@ -119,7 +119,9 @@ def test_a_server_that_does_not_answer_is_a_503() -> None:
     assert (answer.status_code, answer.json["title"]) == (503, "Storage is not available")
 
 
-def test_our_own_fault_is_a_500_in_json_without_its_insides(app: Flask) -> None:
+def test_our_own_fault_is_a_500_in_json_without_its_insides(fresh_url: str) -> None:
+    app = make_app(fresh_url)
+
     @app.get("/api/fault")
     def fault() -> str:
         raise RuntimeError("the secret is 42")
@@ -130,12 +132,16 @@ def test_our_own_fault_is_a_500_in_json_without_its_insides(app: Flask) -> None:
     assert "42" not in answer.text
 
 
-def test_a_mistake_in_a_statement_is_our_fault(app: Flask) -> None:
+def test_a_mistake_in_a_statement_is_our_fault(fresh_url: str) -> None:
+    app = make_app(fresh_url)
+
     @app.get("/api/fault")
     def fault() -> str:
         return str(db.session.scalar(db.select(Run.row_count).where(db.text("no_such_column = 1"))))
 
     assert app.test_client().get("/api/fault").status_code == 500
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_both_storages_answer_alike(fresh_url: str) -> None:

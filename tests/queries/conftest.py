@@ -1,3 +1,3 @@
-from tests.web import app, session
+from tests.web import app, reused, session
 
-__all__ = ["app", "session"]
+__all__ = ["app", "reused", "session"]
