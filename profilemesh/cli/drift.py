@@ -14,7 +14,7 @@ from rich.markup import escape
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
 from profilemesh.cli.context import DRIFTED, Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
-from profilemesh.cli.terminal import DASH, ago, new_grid, severity
+from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, severity
 from profilemesh.cli.times import Since
 from profilemesh.cli.told import command
 from profilemesh.clock import utc_now
@@ -106,12 +106,16 @@ def _draw(out: Console, found: list[StoredFinding]) -> None:
     if not found:
         out.print("Nothing is found that is not resolved; --all shows what was.")
         return
-    grid = new_grid("Severity", "State", "Seen", "Runs", "Owner", "What")
+    roomy = out.width >= ROOMY
+    grid = new_grid("Severity", *(["State", "Seen", "Runs", "Owner"] if roomy else ["Seen"]), "What")
     for each in found:
-        who = each.assignee or each.owner or DASH
+        who = escape(each.assignee or each.owner or DASH)
         what = escape(f"{each.warehouse}.{each.schema_name}: {each.sentence}")
-        seen = (each.state, ago(each.last_seen_at), f"{each.occurrences:,}")
-        grid.add_row(severity(each.severity), *seen, escape(who), what)
+        if roomy:
+            seen = (each.state, ago(each.last_seen_at), f"{each.occurrences:,}", who)
+            grid.add_row(severity(each.severity), *seen, what)
+        else:
+            grid.add_row(severity(each.severity), ago(each.last_seen_at), f"{each.state}, {who}\n{what}")
     out.print(grid)
 
 

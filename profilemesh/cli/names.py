@@ -19,7 +19,7 @@ from profilemesh.tables import TableRef
 def known_tables(config: Config, storage: Storage, name: str) -> list[TableRef]:
     """The tables of this name: those that storage remembers, else those of the warehouses."""
     with storage.read() as session:
-        known: Collection[TableRef] = states.latest_states(session).keys()
+        known: Collection[TableRef] = states.known(session)
     found = [table for table in known if is_asked_for(table, name)]
     if not found:
         # Warehouses have drivers, and to import these takes longer than all the rest.

@@ -20,8 +20,8 @@ from profilemesh.storage.models import Run, StoredFinding, TableState
 from profilemesh.storage.results import ColumnProfile
 from profilemesh.tables import TableRef
 
-VALUE_LENGTH = 24
-"""Characters of a smallest or largest value in the grid."""
+LENGTHS, NARROW = (60, 30, 24), (24, 10, 10)
+"""Characters of a name, a type and a value in the grid, on a wide terminal and on a narrow one."""
 
 
 @command(
@@ -112,17 +112,14 @@ def _draw(
 def _draw_columns(out: Console, run: Run, columns: Sequence[ColumnProfile]) -> None:
     roomy = out.width >= ROOMY
     grid = new_grid("Column", "Type", "Null", "Distinct", "Min", "Max", *(["Mean", "Std dev"] if roomy else []))
+    name, type_, value = LENGTHS if roomy else NARROW
     for column in columns:
         mark = "" if column.distinct_is_exact else "~"
         distinct = column.whole("distinct_count")
-        more = [number(column.number(name)) for name in ("mean", "stddev")] if roomy else []
-        ends = [_value(column.value(name)) for name in ("min", "max")]
+        more = [number(column.number(metric)) for metric in ("mean", "stddev")] if roomy else []
+        ends = [escape(cut(number(column.value(end)), value)) for end in ("min", "max")]
         cells = (percent(column.number("null_percent")), DASH if distinct is None else f"{mark}{distinct:,}")
-        grid.add_row(escape(cut(column.name, 60)), escape(cut(column.type, 30)), *cells, *ends, *more)
+        grid.add_row(escape(cut(column.name, name)), escape(cut(column.type, type_)), *cells, *ends, *more)
     out.print(grid)
-    for name, error in (run.column_errors or {}).items():
-        out.print(f"[red]column {escape(cut(name, 60))}[/]: {escape(error)}")
-
-
-def _value(value: object) -> str:
-    return escape(cut(number(value), VALUE_LENGTH))
+    for failed, error in (run.column_errors or {}).items():
+        out.print(f"[red]column {escape(cut(failed, name))}[/]: {escape(error)}")

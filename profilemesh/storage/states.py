@@ -327,6 +327,12 @@ def _hits_one(session: Session, table: TableRef, condition: sa.ColumnElement[boo
     return hits_one(session, sa.update(TableState).where(is_state_of(table), condition).values(values))
 
 
+def known(session: Session) -> list[TableRef]:
+    """Every table that storage knows, by its runs alone too."""
+    rows = session.execute(sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name))
+    return [TableRef(*row) for row in rows]
+
+
 def staleness_now(state: TableState) -> int | None:
     """Its score; 0 where it was read since its decision, which made the score of it history."""
     decided, profiled = state.decided_at, state.last_profiled_at

@@ -305,8 +305,8 @@ def test_two_ticks_at_once_share_the_work_and_read_no_table_twice(project: Proje
 def test_json_of_a_tick_with_trouble_is_json_and_names_it(project: Project) -> None:
     project.duckdb("shop", f"CREATE TABLE t {NUMBERS}")
     project.warehouses["ghost"] = WarehouseConfig("ghost", "duckdb", filepath=project.folder / "ghost.duckdb")
-    process = project.command("profile", "--json")
-    found = json.loads(process.communicate(timeout=60)[0])
-    assert process.returncode == 1
+    code, said = project.ran("profile", "--json")
+    found = json.loads(said)
+    assert code == 1
     assert found["troubles"]["ghost"]["reason"] == "warehouse_unreachable"
     assert [outcome["status"] for outcome in found["outcomes"]] == ["success"]

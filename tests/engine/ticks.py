@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -31,8 +30,8 @@ from profilemesh.config.model import (
 from profilemesh.runner import Clock, Listener, Outcome, Report, look, opened, run_plan, utc_now
 from profilemesh.storage import Storage, open_storage
 from profilemesh.storage.models import Event, Result, Run, Summary, TableState
+from tests.commands import COMMAND, called, clean
 
-COMMAND = str(Path(sys.executable).parent / "profilemesh")
 NO_INTERVALS = AdaptiveSchedulingConfig(enabled=False)
 SLOW = "SELECT count(*) AS n FROM range(100000000000) r(i) WHERE hash(i) % 7 = 1"
 """A DuckDB view that takes minutes."""
@@ -162,6 +161,12 @@ class Project:
         return self.process(COMMAND, *words, **more)
 
     def process(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        self.configure()
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
+        return subprocess.Popen(arguments, cwd=self.folder, env=clean(), **pipes)
+
+    def configure(self) -> None:
+        """Write the configuration that a command finds."""
         settings = {
             "warehouses": {name: _settings(each) for name, each in self.warehouses.items()},
             "execution": self.execution,
@@ -170,16 +175,12 @@ class Project:
             "incremental": {"enabled": True, "adaptive_scheduling": {"enabled": False}},
         }
         (self.folder / "profilemesh.yml").write_text(json.dumps(settings))
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("PROFILEMESH")}
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
-        return subprocess.Popen(arguments, cwd=self.folder, env=environ, **pipes)
 
     def ran(self, *words: str) -> tuple[int, str]:
         """The exit code of a command, and all that it said."""
-        process = self.command(*words)
-        said, complaints = process.communicate(timeout=90)
-        assert "Traceback" not in complaints
-        return process.returncode, said + complaints
+        self.configure()
+        done = called(self.folder, *words)
+        return done.code, done.output
 
     def left(self) -> Left:
         with self.storage() as storage, storage.read() as session:
