@@ -76,7 +76,7 @@ def _figures(wanted: dict[str, Any], now: datetime, meant: set[str] | None) -> d
         ],
         "runs_chart": _runs_chart(activity, period) if activity.runs.now else "",
         "drift_chart": _drift_chart(drift, period) if drift.found.now else "",
-        "failing": overview.failing(session, wanted, now),
+        "failing": overview.failing(session, meant, wanted["environment"], now),
         "worst": list(lines_of(led.worst)),
         "stalest": overview.stalest(session, meant),
         "found": list(lines_of(led.newest)),

@@ -180,12 +180,17 @@ def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> l
     return list(session.execute(statement.order_by(*NEWEST_FIRST).limit(most)))
 
 
-def failing(session: Session, wanted: Mapping[str, Any], now: datetime, most: int = 6) -> list[Any]:
+def failing(
+    session: Session, names: Collection[str] | None, environment: str | None, now: datetime, most: int = 6
+) -> list[Any]:
     """Tables whose newest finished run, of the last 90 days, failed: the run, its last good one, failures since."""
-    found = failures.failing(RUN.profiled_at >= now - timedelta(days=90), *_counted(RUN, wanted)).subquery("found").c
+    chosen = [RUN.profiled_at >= now - timedelta(days=90)]
+    chosen += [] if names is None else [RUN.warehouse.in_(sorted(names))]
+    chosen += [RUN.environment == environment] if environment else []
+    found = failures.failing(*chosen).subquery("found").c
     newest = sa.select(found.warehouse, found.schema_name, found.dataset_name, found.at)
-    chosen = newest.order_by(found.at.desc(), found.dataset_name).limit(most).subquery("failing")
-    return list(session.execute(_told_failures(chosen)))
+    shown = newest.order_by(found.at.desc(), found.dataset_name).limit(most).subquery("failing")
+    return list(session.execute(_told_failures(shown)))
 
 
 def _told_failures(failing: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
