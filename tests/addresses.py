@@ -37,15 +37,16 @@ MORE = (
 
 def every_page(app: Flask) -> list[str]:
     """The address of each page, with everything that is stored to be shown on it."""
-    return [address for addresses in _by_endpoint(app).values() for address in addresses]
+    return [address for addresses in pages_of(app).values() for address in addresses]
 
 
 def one_of_each(app: Flask) -> list[str]:
     """One address of each page, and the pages in other states: as many as there are templates and a few more."""
-    return [addresses[len(addresses) // 2] for addresses in _by_endpoint(app).values()] + list(MORE)
+    return [addresses[len(addresses) // 2] for addresses in pages_of(app).values()] + list(MORE)
 
 
-def _by_endpoint(app: Flask) -> dict[str, list[str]]:
+def pages_of(app: Flask) -> dict[str, list[str]]:
+    """The addresses of each page, by its endpoint."""
     with app.test_request_context():
         found = {"Service.Root": [url_for("Service.Root")]}
         for rule in app.url_map.iter_rules():

@@ -11,19 +11,23 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 PAGES = {
     "overview": "/",
-    "drift": "/drift?state=all",
-    "finding": "/drift",
-    "plan": "/plan?preview=1",
+    "tables": "/tables",
     "table": "/tables/web_events",
     "column": "/tables/products/columns/price",
-    "run": "/runs",
     "runs": "/runs?drift=true",
+    "run": "/runs/",
     "compare": "/compare?table=products",
+    "drift": "/drift?state=all",
+    "finding": "/drift/",
+    "replay": "/drift/replay",
+    "plan": "/plan?preview=1",
+    "warehouses": "/warehouses",
     "warehouse": "/warehouses/shop",
+    "search": "/search?q=order",
     "help": "/help",
 }
-# Of these the first that the page lists.
 ONE_OF = {"finding": '.finding a[href^="/drift/"]', "run": 'a[href^="/runs/"]'}
+"""Where an address ends with a slash: of these, the first that the list shows."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -34,9 +38,11 @@ def main(url: str) -> None:
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
             for name, path in PAGES.items():
-                page.goto(url + path)
+                page.goto(url + path.rstrip("/"))
                 if name in ONE_OF:
-                    page.goto(url + (page.locator(ONE_OF[name]).first.get_attribute("href") or path))
+                    page.goto(url + str(page.locator(ONE_OF[name]).first.get_attribute("href")))
+                # What the page asks for by itself, and charts that come alive.
+                page.wait_for_load_state("networkidle")
                 page.screenshot(path=HERE / f"{name}-{scheme}.png")
         browser.close()
 

@@ -1,6 +1,7 @@
 """What every page has: safe headers, nothing inline, errors that say what to do."""
 
 import re
+import runpy
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from tests.addresses import MORE, every_page
+from tests.addresses import MORE, every_page, pages_of
 from tests.factories import NOW, add_finding, add_run, add_shop
 from tests.web import counted, filled
 
@@ -139,3 +140,18 @@ def test_no_page_asks_more_than_twelve_times_or_is_larger_than_it_may_be(shop: F
         sent[path], large[path] = len(statements), len(zlib.compress(page))
     assert {path: count for path, count in sent.items() if count > 12} == {}
     assert {path: size for path, size in large.items() if size > 60_000} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_docs_have_a_picture_of_each_page(shop: Flask, scheme: str) -> None:
+    shown = runpy.run_path("docs/screenshots/make.py")["PAGES"]
+    router = shop.url_map.bind("localhost")
+    endpoints = {
+        router.match(f"{path.split('?')[0]}{'x' * (path != '/' and path.endswith('/'))}")[0] for path in shown.values()
+    }
+    assert endpoints == set(pages_of(shop))
+    for name in shown:
+        with Path(f"docs/screenshots/{name}-{scheme}.png").open("rb") as picture:
+            assert (
+                picture.read(8) == b"\x89PNG\r\n\x1a\n" and picture.seek(16) and picture.read(4) == (1400).to_bytes(4)
+            ), name
