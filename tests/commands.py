@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from profilemesh.cli import main
 
+TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
 COMMAND = str(Path(sys.executable).parent / "profilemesh")
 
 
@@ -32,8 +33,8 @@ class Done:
 
 
 def clean() -> dict[str, str]:
-    """The environment without a developer's own settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PROFILEMESH")}
+    """The environment without a developer's own settings, nor those of a terminal that the tests run on."""
+    return {n: value for n, value in os.environ.items() if not n.startswith("PROFILEMESH") and n not in TERMINAL}
 
 
 def called(folder: Path, *words: str, env: dict[str, str] | None = None) -> Done:

@@ -110,7 +110,7 @@ def test_a_storage_that_is_down_is_a_503_and_never_an_empty_list(broken: Flask) 
 
 def test_a_storage_that_is_down_is_a_page_too(broken: Flask) -> None:
     answer = broken.test_client().get("/", headers={"Accept": "text/html"})
-    assert answer.status_code == 503 and "<h1>Storage is not available</h1>" in answer.text
+    assert answer.status_code == 503 and "The storage database does not answer." in answer.text
 
 
 def test_a_server_that_does_not_answer_is_a_503() -> None:

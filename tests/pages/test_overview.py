@@ -292,7 +292,7 @@ def test_it_sends_few_statements_however_much_there_is(app: Flask, client: Flask
 @pytest.mark.parametrize("days", [1, 7, 30, 90])
 def test_tile_chart_and_list_count_the_same_runs(client: FlaskClient, session: Session, days: int) -> None:
     for part in range(1, 9):
-        add_run(session, at=NOW - timedelta(days=days) * part / 8 + timedelta(minutes=10), columns={})
+        add_run(session, at=NOW - timedelta(days=days) * part / 8 + timedelta(hours=1), columns={})
     session.commit()
     page = overview(client, f"days={days}")
     bars = sum(int(tip.split(" run")[0].split(": ")[1]) for tip in page.split("<g><title>")[1:] if " run" in tip[:30])

@@ -179,9 +179,9 @@ def test_who_clicks_again_and_again_looks_once(config: Config, slow: tuple[Check
     assert looked == ["shop", "shop"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_look_that_breaks_frees_its_place(config: Config) -> None:
-    calls = []
+def test_a_look_that_breaks_frees_its_place(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, told = list[int](), list[str]()
+    monkeypatch.setattr(threading, "excepthook", lambda broke: told.append(str(broke.exc_value)))
 
     def broken(config: Config, warehouse: WarehouseConfig) -> list[CheckResult]:
         calls.append(1)
@@ -191,3 +191,4 @@ def test_a_look_that_breaks_frees_its_place(config: Config) -> None:
     found = checks.ask(config, config.warehouses["shop"], now)
     assert found.seconds is not None and not found.is_reachable
     assert checks.ask(config, config.warehouses["shop"], now + KEPT).began_at == now + KEPT and len(calls) == 2
+    assert told == ["boom", "boom"]
