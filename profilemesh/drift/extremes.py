@@ -19,7 +19,7 @@ def extremes(pair: Pair) -> Iterator[Trial]:
     if pair.is_identifier:
         return
     ends = [pair.series(measure) for measure in m.EXTREMES]
-    if _is_inside(pair, *ends):
+    if _is_near(pair, *ends):
         for measure in m.EXTREMES:
             value = measure.read(pair.now)
             yield Trial(pair.name, measure.name, Kind.METRIC, None, None, value, Effect(0.0, Unit.RANGES), None, 1.0)
@@ -40,12 +40,22 @@ def extremes(pair: Pair) -> Iterator[Trial]:
         yield Trial(pair.name, measure.name, Kind.METRIC, baseline, end, now, effect, severity, p_value, is_sure)
 
 
-def _is_inside(pair: Pair, lows: Sequence[float | None], highs: Sequence[float | None]) -> bool:
-    """Whether the values now lie within what all runs had: then within any baseline, whichever is chosen."""
-    low, high = m.EXTREMES[0].read(pair.now), m.EXTREMES[1].read(pair.now)
+def _is_near(pair: Pair, lows: Sequence[float | None], highs: Sequence[float | None]) -> bool:
+    """Whether the values now reach too little beyond what all runs had for any baseline to tell, whichever is chosen:
+    each has at least this range, and this width."""
     floor = max((value for value in lows if value is not None), default=math.inf)
     ceiling = min((value for value in highs if value is not None), default=-math.inf)
-    return low is not None and high is not None and floor <= low and high <= ceiling
+    for measure in m.EXTREMES:
+        now, setting = measure.read(pair.now), pair.setting(measure.name)
+        if now is None:
+            return False
+        if floor <= now <= ceiling:
+            continue
+        if setting is None or floor >= ceiling:
+            return False
+        if abs(beyond(floor, ceiling, now).size) >= pair.rules.ladder(setting, "extremes").low:
+            return False
+    return True
 
 
 def _beyond_p(pair: Pair, end: float, *, up: bool) -> float | None:
