@@ -296,8 +296,8 @@ def test_a_storage_of_an_older_version_is_upgraded_only_for_a_reset(tmp_path: Pa
     first_schema(url)
     refused = run(path)
     assert (refused.exit_code, "profilemesh db upgrade" in refused.output) == (2, True)
-    with seed._storage(url, QUIET, reset=True) as storage:
-        assert not seed.Demo(load_config(path / "profilemesh.yml"), storage).has_runs()
+    with seed._storage(url, QUIET, reset=True):
+        assert not upgrade(url).changed
     assert len(list(path.glob("profilemesh.db.backup-*"))) == 1
 
 

@@ -21,7 +21,8 @@ _COLOURS = {
     "deferred": "yellow",
     "running": "blue",
 }
-_SEVERITIES = {"high": ("red", "▲"), "medium": ("yellow", "●"), "low": ("blue", "○")}
+_SEVERITIES = {"high": ("red", "◆"), "medium": ("yellow", "■"), "low": ("blue", "▲")}
+"""The shapes of the dashboard."""
 DASH = "–"
 PIPE_WIDTH = 200
 ROOMY = 120
@@ -116,7 +117,8 @@ def ago(moment: datetime | None) -> str:
 
 
 def _span(span: timedelta) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if span.total_seconds() >= size:
-            return f"{span.total_seconds() / size:.0f} {unit}"
+    """Rounded down, and in hours up to two days, as on the dashboard."""
+    for least, size, unit in ((2 * 86400, 86400, "d"), (3600, 3600, "h"), (60, 60, "min")):
+        if span.total_seconds() >= least:
+            return f"{span.total_seconds() // size:.0f} {unit}"
     return ""
