@@ -9,13 +9,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from sqlalchemy.orm import Session
 
 from profilemesh import two_runs
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.names import one_run, one_table, table_json
-from profilemesh.cli.terminal import DASH, ROOMY, ago, cut, new_grid, number, percent, rows_of, severity
+from profilemesh.cli.terminal import DASH, ROOMY, ago, cut, escape, new_grid, number, percent, rows_of, severity
 from profilemesh.cli.told import command
 from profilemesh.config import Config
 from profilemesh.drift import rules_for
