@@ -24,6 +24,7 @@ import duckdb
 import sqlalchemy as sa
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import synthetic
@@ -215,10 +216,15 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _storage(url: str) -> Iterator[Storage]:
-    """The storage, made first if there is none; an outdated one is left to `profilemesh db upgrade`."""
+def _storage(url: str, out: Console, reset: bool) -> Iterator[Storage]:
+    """The storage, made first if there is none. An outdated one is left to `profilemesh db upgrade`, unless the demo in
+    it starts over anyway."""
     if _is_empty(url):
         upgrade(url)
+    elif reset:
+        done = upgrade(url)
+        if done.backup:
+            out.print(f"The storage was of an older version: copied to {escape(str(done.backup))}, then upgraded.")
     with closing(open_storage(url)) as storage:
         yield storage
 
@@ -304,7 +310,7 @@ def main(path: str | None, end: datetime | None, days: int | None, reset: bool, 
         if runs is None and not _is_demo(config):
             out.print(f"{config.path} has no demo warehouses (a duckdb `shop`, a sqlite `support`): nothing to seed.")
             return
-        with _storage(config.storage.url) as storage:
+        with _storage(config.storage.url, out, reset) as storage:
             if runs is None:
                 seed(config, storage, out, end.date() if end else None, days, reset)
             else:

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from app.distributions import CARD, Overlay, overlay
 from app.findings import DISTANCES, Basis, effect
 from app.preview import config_or_none
-from app.queries import compare, profiles
-from app.queries.compare import Change, ColumnChange, Comparison, Sizes
+from app.queries import profiles
 from app.queries.profiles import ColumnProfile
+from profilemesh import two_runs
 from profilemesh.config.model import DriftConfig
 from profilemesh.drift import Move, Rules, Severity, Unit, rules_for
 from profilemesh.drift.measures import LABELS
@@ -21,6 +21,7 @@ from profilemesh.planning.selection import settings_for
 from profilemesh.planning.snapshots import Snapshot
 from profilemesh.profiling.metrics import BY_NAME
 from profilemesh.tables import Column, Kind, TableRef
+from profilemesh.two_runs import Change, ColumnChange, Comparison, Sizes
 
 HARDLY = 0.1
 """Of a step of its ladder: a move that is smaller is of no interest to anybody who did not ask for its column."""
@@ -95,12 +96,10 @@ def compared(session: Session, before: Any, after: Any) -> Compared:
     """Of two runs of one table, the earlier one first."""
     table = TableRef(after.warehouse, after.schema_name, after.dataset_name)
     sides = [Side(run, {c.name: c for c in profiles.profile_of(session, run)}) for run in (before, after)]
-    found = compare.compared(before, after, *(side.columns for side in sides))
-    sizes = compare.sizes(session, before, after, rules_of(table))
+    found = two_runs.compared(before, after, *(side.columns for side in sides))
+    sizes = two_runs.sizes(session, before, after, rules_of(table))
     sensitive = sensitive_columns(table, [change.name for change in found.columns])
-    cards = [_card(change, sizes, sides, change.name in sensitive) for change in found.columns]
-    if not sizes.unlike:
-        cards.sort(key=lambda card: _rank(card, sizes), reverse=True)
+    cards = [_card(change, sizes, sides, change.name in sensitive) for change in sizes.ordered(found.columns)]
     rows = next(iter(sizes.moves.get("", ())), None)
     return Compared(found, sizes, tuple(cards), told_move(rows, sizes) if rows and rows.effect.size else None)
 
@@ -127,7 +126,7 @@ MOST_COLUMNS, MOST_MOVES = 6, 3
 def moved_since(session: Session, before: Any, run: Any) -> Since | None:
     """None where the two cannot be measured against each other."""
     table = TableRef(run.warehouse, run.schema_name, run.dataset_name)
-    sizes = compare.sizes(session, before, run, rules_of(table))
+    sizes = two_runs.sizes(session, before, run, rules_of(table))
     if sizes.unlike:
         return None
     by_column = {name: [move for move in moves if move.steps >= HARDLY] for name, moves in sizes.moves.items() if name}
@@ -154,11 +153,6 @@ def sensitive_columns(table: TableRef, names: Collection[str]) -> frozenset[str]
     columns = tuple(Column(name, "", Kind.OTHER, True) for name in names)
     settings = settings_for(config, Snapshot(table, columns))
     return settings.sensitive if settings else frozenset()
-
-
-def _rank(card: Card, sizes: Sizes) -> tuple[int, bool, float]:
-    severe, steps = sizes.weight(card.change.name)
-    return severe, card.change.status != "same", steps
 
 
 def _card(change: ColumnChange, sizes: Sizes, sides: list[Side], is_sensitive: bool) -> Card:

@@ -19,7 +19,7 @@ from app.settings import read_settings, storage_url
 from jobs.scheduler import Scheduler, trigger_of
 from jobs.tick import Project
 from profilemesh import reasons
-from profilemesh.cli.context import DONE, Context, config_option, json_option
+from profilemesh.cli.context import DONE, Context, config_option, json_option, plain
 from profilemesh.cli.told import command
 from profilemesh.errors import ConfigError
 from profilemesh.runner import Report
@@ -85,7 +85,7 @@ def _tell(report: Report | None) -> None:
     failed = f" {reasons.tables(len(report.failed))} failed." if report.failed else ""
     click.echo(said + failed)
     for outcome in report.failed:
-        click.echo(f"  {outcome.table}: {outcome.error}")
+        click.echo(plain(f"  {outcome.table}: {outcome.error}", keep="\n"))
 
 
 def _when(settings: Mapping[str, Any]) -> str:

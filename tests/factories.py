@@ -407,8 +407,8 @@ def add_findings(session: Session, sold: Sequence[Run], clicked: Sequence[Run]) 
     paid = {"moved": {"value": "paid", "before": 20.1, "now": 25.3}, "distances": {"psi": 0.12, "chi_square": 0.21}}
     values: dict[str, Any] = {"severity": "medium", "state": "acknowledged", "owner": "sales"}
     values["sentence"] = (
-        "the values of orders.status are distributed otherwise (Cohen's w 0.21): the share of 'paid' rose from 20.1 % "
-        "to 25.3 %"
+        "the values of orders.status are distributed differently (Cohen's w 0.21): the share of 'paid' rose from "
+        "20.1 % to 25.3 %"
     )
     told = {"effect": 0.21, "unit": "Cohen's w", "direction": None, "baseline": "reference", "details": paid}
     distribution: dict[str, Any] = {"before": None, "now": None, "kind": "distribution"}

@@ -28,6 +28,7 @@ from profilemesh.storage import Storage, open_storage
 from profilemesh.storage.models import Event, Run, TableState
 from profilemesh.storage.models import Result as Metric
 from profilemesh.storage.upgrade import upgrade
+from tests.engine.storage.test_upgrade import first_schema
 from tests.factories import add_run
 
 ROOT = Path(seed.__file__).parent
@@ -287,6 +288,17 @@ def test_a_demo_without_its_history_or_a_file_is_built_again(copied: Path) -> No
         assert list((copied / "demo").iterdir()) == []
         plan.write(copied / "demo" / "seed.json")
         (copied / "demo" / "support.sqlite").touch()
+
+
+def test_a_storage_of_an_older_version_is_upgraded_only_for_a_reset(tmp_path: Path) -> None:
+    path = folder(tmp_path / "older")
+    url = f"sqlite:///{path / 'profilemesh.db'}"
+    first_schema(url)
+    refused = run(path)
+    assert (refused.exit_code, "profilemesh db upgrade" in refused.output) == (2, True)
+    with seed._storage(url, QUIET, reset=True):
+        assert not upgrade(url).changed
+    assert len(list(path.glob("profilemesh.db.backup-*"))) == 1
 
 
 def test_runs_without_their_files_are_deleted_on_request_only(copied: Path) -> None:

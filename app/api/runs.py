@@ -13,12 +13,13 @@ from app.answers import part_headers, send
 from app.api.described import COLUMN, COMPARE, NEXT, RUN, TABLE, leads_to, paging, problem, shown
 from app.extensions import db
 from app.queries import compare, profiles, runs
-from app.queries.compare import Change, ColumnChange, Comparison
 from app.remembered import remembered, this_minute
 from app.schemas.compare import CompareSchema
 from app.schemas.runs import RunChoice, RunDetailSchema, RunListFilter, RunSchema
+from profilemesh import two_runs
 from profilemesh.exporting import RUN_COLUMNS, run_json
 from profilemesh.storage.models import Run
+from profilemesh.two_runs import Change, ColumnChange, Comparison
 
 blueprint = Blueprint("Runs", __name__, url_prefix="/api", description="What was profiled, when, and what came of it.")
 
@@ -85,7 +86,7 @@ class Compare(MethodView):
         before, after = compare.same_table(session, run_id, other, wanted["table"], wanted["schema"])
         if not before:
             abort(422, message=f"Runs {run_id} and {other} have no table in common.")
-        return send(comparison_json(compare.compare(session, before[0], after[0])))
+        return send(comparison_json(two_runs.compare(session, before[0], after[0])))
 
 
 def refuse_unknown_status(status: str | None) -> None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.alerts.delivery import Delivered, deliver
 from profilemesh.alerts.messages import Message
 from profilemesh.alerts.standing import RouteStanding, route_standings
 from profilemesh.cli.context import DONE, FAILED, Context, config_option, json_option, opened_storage
-from profilemesh.cli.terminal import DASH, ago, new_grid
+from profilemesh.cli.terminal import DASH, ago, escape, new_grid
 from profilemesh.cli.told import Told
 from profilemesh.config import Config, Route
 from profilemesh.config.problems import did_you_mean
@@ -121,13 +120,13 @@ def draw_delivered(out: Console, done: Delivered) -> None:
     for name, count in done.given_up.items():
         out.print(f"[red]{escape(name)}[/]: {count} message{'s' if count != 1 else ''} given up")
     for name, error in done.failed.items():
-        out.print(f"[red]{escape(name)}[/]: {escape(error)}; tried again later")
+        out.print(f"[red]{escape(name)}[/]: {escape(error, lines=True)}; tried again later")
 
 
 def draw_test(out: Console, sent: Sequence[Sent]) -> None:
     for each in sent:
         mark = "[green]sent  [/]" if each.error is None else "[red]failed[/]"
-        out.print(f"{mark} {escape(each.label)}{': ' + escape(each.error) if each.error else ''}")
+        out.print(f"{mark} {escape(each.label)}{': ' + escape(each.error, lines=True) if each.error else ''}")
 
 
 def draw_standings(out: Console, rows: Sequence[RouteStanding]) -> None:
@@ -143,6 +142,6 @@ def draw_standings(out: Console, rows: Sequence[RouteStanding]) -> None:
     for row in rows:
         if row.error:
             when = f"; again at {row.next_at:%Y-%m-%d %H:%M} UTC" if row.next_at else ""
-            out.print(f"[red]{escape(row.route)}[/]: {escape(row.error)} ({row.attempts} tries{when})")
+            out.print(f"[red]{escape(row.route)}[/]: {escape(row.error, lines=True)} ({row.attempts} tries{when})")
         elif row.next_at:
             out.print(f"{escape(row.route)} is quiet until {row.next_at:%Y-%m-%d %H:%M} UTC")

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import DONE, FAILED, Context, config_option, json_option
+from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import command
 from profilemesh.runner import opened
 from profilemesh.warehouses.base import CheckResult
@@ -42,6 +42,6 @@ def draw_check(out: Console, results: Mapping[str, Sequence[CheckResult]]) -> No
         out.print(f"[bold]{escape(name)}[/]")
         for result in found:
             mark = "[red]bad [/]" if not result.ok else "[yellow]note[/]" if result.remedy else "[green]ok  [/]"
-            out.print(f"  {mark} {escape(result.subject)}: {escape(result.message)}")
+            out.print(f"  {mark} {escape(result.subject)}: {escape(result.message, lines=True)}")
             if result.remedy:
                 out.print(f"       {escape(result.remedy)}")

@@ -32,7 +32,7 @@ class Context:
 
         config = load_config(find_config(None))
         for warning in config.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            complain(f"warning: {warning}")
         return config
 
     def show(self, data: Any, draw: Callable[[Console], None]) -> None:
@@ -49,6 +49,16 @@ def as_json(data: Any) -> str:
     import orjson
 
     return orjson.dumps(data, default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def plain(text: str, keep: str = "") -> str:
+    """The text with control and direction marks shown as what they are, but for those to keep."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def complain(text: str) -> None:
+    """What is wrong, on standard error."""
+    click.echo(plain(text, keep="\n"), err=True)
 
 
 def say(text: str) -> None:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option
+from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import Told
 from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
 from profilemesh.storage.upgrade import UpgradeReport, upgrade

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
-from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, rows_of, styled
+from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, rows_of, styled
 from profilemesh.cli.told import command
 from profilemesh.reasons import why
 from profilemesh.storage import decisions as log

@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
 from profilemesh.cli.context import DRIFTED, Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
-from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, severity
+from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, severity
 from profilemesh.cli.times import Since
 from profilemesh.cli.told import command
 from profilemesh.clock import utc_now

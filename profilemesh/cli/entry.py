@@ -5,14 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
 from profilemesh.cli.commands import Commands
-from profilemesh.cli.context import FAILED, INTERRUPTED, MISUSED, config_option, json_option
+from profilemesh.cli.context import FAILED, INTERRUPTED, MISUSED, complain, config_option, json_option
 from profilemesh.errors import ConfigError, ProfileMeshError, StorageOutdated
 
 
@@ -31,9 +30,9 @@ class Main(Commands):
 def _complain(error: BaseException) -> int:
     """Say what went wrong, and tell the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        click.echo("stopped; tables that were being read keep their last profile", err=True)
+        complain("stopped; tables that were being read keep their last profile")
         return INTERRUPTED
-    click.echo(f"error: {error}", err=True)
+    complain(f"error: {error}")
     return MISUSED if isinstance(error, ConfigError | StorageOutdated) else FAILED
 
 
@@ -63,7 +62,20 @@ def run() -> None:
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except OSError as error:
+        code = _out_of_order(error)
     atexit._run_exitfuncs()
-    with suppress(BrokenPipeError):
+    try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        code = code or _out_of_order(error)
     os._exit(code)
+
+
+def _out_of_order(error: OSError) -> int:
+    """What the machine refuses, such as room on the disk that the output goes to: no error of ours."""
+    where = f"{error.filename}: " if error.filename else ""
+    complain(f"error: {where}{error.strerror or error}")
+    return FAILED

@@ -163,11 +163,15 @@ def _target(output: Path) -> Iterator[BinaryIO]:
         except BrokenPipeError:
             fall_silent()
         return
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
+    is_file = output.is_file() or not output.exists()
+    # What a link leads to, not the link; a device or a pipe is written to as it is.
+    target = output.resolve() if is_file else output
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
-        with unfinished.open("wb") as file:
+        with (unfinished if is_file else target).open("wb") as file:
             yield file
-        os.replace(unfinished, output)
+        if is_file:
+            os.replace(unfinished, target)
     except OSError as error:
         raise click.FileError(str(output), error.strerror or str(error)) from error
     finally:

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, json_option
+from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import command
 from profilemesh.config.loader import load_config
 from profilemesh.config.written import Connection, connection_of, written
@@ -52,6 +52,8 @@ def init(context: Context, url: str, name: str | None, output: Path, force: bool
     The file is commented, loads, and passes `check`. A password in the URL is not written: the file takes it from the
     environment, and what is printed names the variable.
     """
+    if output.exists() and not output.is_file():
+        raise ConfigError(f"{output} is no file that could be written over; -o names another")
     if output.exists() and not force:
         raise ConfigError(f"{output} is there already; --force writes over it, -o names another")
     connection = connection_of(url, name, Path.cwd(), os.environ)
@@ -80,11 +82,12 @@ def _looked_at(connection: Connection) -> Sequence[Snapshot]:
 
 def _write(output: Path, text: str, connection: Connection) -> None:
     """The file has its name when it is whole, and is known to load."""
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
+    target = output.resolve()
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
     try:
         unfinished.write_text(text)
         load_config(unfinished, {**os.environ, **connection.environ})
-        os.replace(unfinished, output)
+        os.replace(unfinished, target)
     except OSError as error:
         raise click.FileError(str(output), error.strerror or str(error)) from error
     finally:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import (
     DONE,
@@ -21,7 +20,7 @@ from profilemesh.cli.context import (
     opened_storage,
 )
 from profilemesh.cli.names import table_json
-from profilemesh.cli.terminal import ROOMY, new_grid, rows_of, score, styled
+from profilemesh.cli.terminal import ROOMY, escape, new_grid, rows_of, score, styled
 from profilemesh.cli.told import command
 from profilemesh.errors import ConfigError
 from profilemesh.planning import Action, Decision, Plan
@@ -125,7 +124,7 @@ def _cost(cost: Cost) -> str:
 
 def draw_problems(out: Console, made: Plan) -> None:
     for name, trouble in made.troubles.items():
-        out.print(f"[red]{trouble.reason}[/] {escape(name)}: {escape(trouble.message)}")
+        out.print(f"[red]{trouble.reason}[/] {escape(name)}: {escape(trouble.message, lines=True)}")
     for each in made.unmatched:
         hint = f"; did you mean {each.instead}?" if each.instead else ""
         said = f"columns.{each.key} of {each.rule}: no column is called {each.pattern}{hint}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh import reasons
 from profilemesh.alerts.delivery import deliver
@@ -17,6 +16,7 @@ from profilemesh.cli.context import (
     DONE,
     FAILED,
     Context,
+    complain,
     config_option,
     full_option,
     json_option,
@@ -27,6 +27,7 @@ from profilemesh.cli.context import (
 from profilemesh.cli.names import table_json
 from profilemesh.cli.plan import draw_problems, plan_json, require_known
 from profilemesh.cli.progress import progress
+from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import command
 from profilemesh.reasons import Rows, told
 from profilemesh.runner import Outcome, Report, look, opened, run_plan, utc_now
@@ -68,7 +69,7 @@ def profile(context: Context, only: str | None, force: bool) -> None:
     data = _report_json(report) | {"alerts": asdict(delivered)}
     context.show(data, lambda console: draw_report(console, report))
     for route, error in delivered.failed.items():
-        click.echo(f"warning: alerts of {route} wait: {error}", err=True)
+        complain(f"warning: alerts of {route} wait: {error}")
     sys.exit(FAILED if report.is_trouble else DONE)
 
 

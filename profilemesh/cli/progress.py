@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from profilemesh.cli.terminal import DASH, console, styled, without_name
+from profilemesh.cli.terminal import DASH, console, escape, styled, without_name
 from profilemesh.planning import Decision
 from profilemesh.runner import Listener, Outcome, Silence
 from profilemesh.tables import TableRef
@@ -88,7 +87,7 @@ def outcome_line(outcome: Outcome) -> str:
         rows += f", {outcome.rows_read:,} read ({styled(outcome.action)})"
     line = f"{styled(outcome.status):<8} {escape(str(outcome.table))}  {rows}  {outcome.seconds:.2f} s"
     if outcome.error:
-        line += f"  {escape(without_name(outcome.error, str(outcome.table)))}"
+        line += f"  {escape(without_name(outcome.error, str(outcome.table)), lines=True)}"
     for column, message in outcome.column_errors.items():
-        line += f"\n         column {escape(column)}: {escape(message)}"
+        line += f"\n         column {escape(column)}: {escape(message, lines=True)}"
     return line

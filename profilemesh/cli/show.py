@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.names import one_table, run_of, table_json
-from profilemesh.cli.terminal import DASH, ROOMY, ago, cut, new_grid, number, percent, rows_of, severity, styled
+from profilemesh.cli.terminal import DASH, ROOMY, ago, cut, escape, new_grid, number, percent, rows_of, severity, styled
 from profilemesh.cli.told import command
 from profilemesh.drift.profiles import GOOD
 from profilemesh.reasons import why
@@ -122,4 +121,4 @@ def _draw_columns(out: Console, run: Run, columns: Sequence[ColumnProfile]) -> N
         grid.add_row(escape(cut(column.name, name)), escape(cut(column.type, type_)), *cells, *ends, *more)
     out.print(grid)
     for failed, error in (run.column_errors or {}).items():
-        out.print(f"[red]column {escape(cut(failed, name))}[/]: {escape(error)}")
+        out.print(f"[red]column {escape(cut(failed, name))}[/]: {escape(error, lines=True)}")

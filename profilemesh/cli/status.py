@@ -8,10 +8,9 @@ from datetime import datetime
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
-from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, rows_of, score, soon, styled, without_name
+from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, rows_of, score, soon, styled, without_name
 from profilemesh.cli.told import command
 from profilemesh.config.model import IncrementalConfig
 from profilemesh.planning.intervals import due_at
@@ -119,7 +118,7 @@ def draw_status(out: Console, rows: Sequence[Standing]) -> None:
 def _last_run(row: Standing) -> str:
     run = styled(row.last_status) if row.last_status else DASH
     if row.error and row.last_status == "failed":
-        run += " " + escape(without_name(row.error, f"{row.warehouse}.{row.schema}.{row.table}"))
+        run += " " + escape(without_name(row.error, f"{row.warehouse}.{row.schema}.{row.table}"), lines=True)
     return run
 
 

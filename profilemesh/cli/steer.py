@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from sqlalchemy.orm import Session
 
 from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.names import known_tables, table_json
+from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import command
 from profilemesh.clock import utc_now
 from profilemesh.storage import steering

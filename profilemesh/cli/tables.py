@@ -8,11 +8,10 @@ from datetime import datetime
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from profilemesh.cli.context import Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
-from profilemesh.cli.terminal import DASH, ROOMY, ago, new_grid, rows_of, score, severity, styled
+from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, rows_of, score, severity, styled
 from profilemesh.cli.told import command
 from profilemesh.storage import findings, runs, states
 from profilemesh.storage.models import Run, TableState

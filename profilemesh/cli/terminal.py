@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rich import box
+from rich import box, markup
 from rich.console import Console
 from rich.table import Table
 
-from profilemesh.cli.context import fall_silent
+from profilemesh.cli.context import fall_silent, plain
 
 _COLOURS = {
     "full": "blue",
@@ -21,7 +21,8 @@ _COLOURS = {
     "deferred": "yellow",
     "running": "blue",
 }
-_SEVERITIES = {"high": ("red", "▲"), "medium": ("yellow", "●"), "low": ("blue", "○")}
+_SEVERITIES = {"high": ("red", "◆"), "medium": ("yellow", "■"), "low": ("blue", "▲")}
+"""The shapes of the dashboard."""
 DASH = "–"
 PIPE_WIDTH = 200
 ROOMY = 120
@@ -82,9 +83,14 @@ def percent(share: float | int | None) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """One line of so many characters, control and direction marks shown as what they are."""
-    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return plain if len(plain) <= length else plain[: length - 1] + "…"
+    """One line of so many characters."""
+    shown = plain(text)
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
+
+
+def escape(text: str, *, lines: bool = False) -> str:
+    """What a warehouse named or said: it neither styles the text nor steers the terminal. `lines` keeps its lines."""
+    return markup.escape(plain(text, keep="\n" if lines else ""))
 
 
 def score(score: int | None) -> str:
@@ -116,7 +122,8 @@ def ago(moment: datetime | None) -> str:
 
 
 def _span(span: timedelta) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if span.total_seconds() >= size:
-            return f"{span.total_seconds() / size:.0f} {unit}"
+    """Rounded down, and in hours up to two days, as on the dashboard."""
+    for least, size, unit in ((2 * 86400, 86400, "d"), (3600, 3600, "h"), (60, 60, "min")):
+        if span.total_seconds() >= least:
+            return f"{span.total_seconds() // size:.0f} {unit}"
     return ""

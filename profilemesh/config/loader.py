@@ -50,7 +50,10 @@ def find_config(explicit: str | None = None, environ: Mapping[str, str] = os.env
         return Path(os.path.expanduser(named))
     default = Path(DEFAULT_FILE)
     if not default.exists():
-        raise ConfigError(f"no {DEFAULT_FILE} in {Path.cwd()}; name a file with -c FILE or PROFILEMESH_CONFIG")
+        raise ConfigError(
+            f"no {DEFAULT_FILE} in {Path.cwd()}; name a file with -c FILE or PROFILEMESH_CONFIG, or write one with "
+            "`profilemesh init`"
+        )
     return default
 
 

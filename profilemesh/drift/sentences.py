@@ -22,7 +22,7 @@ def _said(table: TableRef, trial: Trial) -> str:
     if trial.kind is Kind.VOLUME:
         return _volume(of, trial)
     if trial.kind is Kind.DISTRIBUTION:
-        return f"the values of {of} are distributed otherwise ({_effect(trial)}){_moved(trial)}"
+        return f"the values of {of} are distributed differently ({_effect(trial)}){_moved(trial)}"
     label = m.LABELS.get(trial.metric) or _label(trial.metric)
     unit = " %" if trial.metric.endswith("_percent") else ""
     before, now = trial.details.get("shown") or (told(trial.before) + unit, told(trial.now) + unit)

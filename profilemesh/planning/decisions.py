@@ -81,7 +81,7 @@ _MEANINGS = {
     Reason.DETECTOR_FAILED: "it could not be probed for changes",
     Reason.UNKNOWN_STATE: "nothing proves it unchanged",
     Reason.RECONCILE_DUE: "its merged profile is due to be compared with all of it",
-    Reason.PROBE_MATCH: "a probe found nothing changed, which is likely and no proof",
+    Reason.PROBE_MATCH: "a probe found no change; likely unchanged, not proved",
     Reason.TTL_EXPIRED: "too long since it was read whole to trust a probe any longer",
     Reason.PARTITIONS_CHANGED: "only some of its partitions changed",
     Reason.SNAPSHOT_CHANGED: "its data may have changed",

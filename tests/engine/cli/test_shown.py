@@ -57,7 +57,7 @@ EVERY = [
     Shown(("pause", "others"), "shop.main.others is paused."),
     Shown(("resume", "others"), "shop.main.others is taken up again."),
     Shown(("status",), "shop.main.orders"),
-    Shown(("tables", "--drifting"), "▲ high"),
+    Shown(("tables", "--drifting"), "◆ high"),
     Shown(("show", "orders"), "null share of orders.email rose from"),
     Shown(("compare", "orders"), "Null share"),
     Shown(("decisions", "--table", "orders"), "its data may have changed"),
@@ -105,7 +105,7 @@ def test_every_command_is_shown_here() -> None:
 
 def test_no_color_is_honoured_and_the_width_too(commands: Preloaded, history: Path) -> None:
     code, text = commands.on_terminal(history, "drift", columns=60, env={"NO_COLOR": "1"})
-    assert code == 0 and "▲ high" in text
+    assert code == 0 and "◆ high" in text
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)
     assert max(len(CODES.sub("", line)) for line in text.splitlines()) <= 60
 

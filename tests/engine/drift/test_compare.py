@@ -80,7 +80,7 @@ def test_a_mean_and_all_that_moves_with_it_is_one_finding() -> None:
     finding = one(found(profile(changed("amount", times(1.5)), 1), profile(BEFORE)))
     assert (finding.kind, finding.column, finding.metric) == ("distribution", "amount", "distribution")
     assert "mean" in {each.metric for each in finding.explains}
-    assert "the values of orders.amount are distributed otherwise (" in finding.sentence
+    assert "the values of orders.amount are distributed differently (" in finding.sentence
     assert "mean of orders.amount rose from" in finding.sentence
     assert set(finding.details["distances"]) <= {"psi", "ks"}
 
