@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
-from app.queries.lists import Order, Part, Shape, part_of
+from app.queries.lists import Order, Part, Shape, part_of, worded_once
 from app.queries.several import chosen
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
@@ -266,10 +266,18 @@ def any_finding(session: Session) -> bool:
 
 def count_open(session: Session, now: datetime) -> dict[str, Open]:
     """By warehouse, from one index."""
-    high = sa.func.sum(sa.case((FINDING.severity == "high", 1), else_=0))
-    counted = sa.select(FINDING.warehouse, sa.func.count(), high).where(*in_state("open", now))
-    rows = session.execute(counted.group_by(FINDING.warehouse))
+    rows = session.execute(_counted_open(), {"now": now})
     return {name: Open(int(findings), int(severe)) for name, findings, severe in rows}
+
+
+@worded_once
+def _counted_open() -> sa.Select[*tuple[Any, ...]]:
+    """What is open, and what was put off until now: apart, or PostgreSQL would read all rows for either."""
+    is_over = FINDING.snoozed_until <= sa.bindparam("now", type_=FINDING.snoozed_until.type)
+    each = sa.select(FINDING.warehouse, sa.case((FINDING.severity == "high", 1), else_=0).label("high"))
+    states = FINDING.state == "open", sa.and_(FINDING.state == "snoozed", is_over)
+    c = sa.union_all(*(each.where(state) for state in states)).subquery("open").c
+    return sa.select(c.warehouse, sa.func.count(), sa.func.sum(c.high)).group_by(c.warehouse)
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:

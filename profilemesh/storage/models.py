@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from profilemesh.storage.spans import MAY_FAIL
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -355,6 +357,15 @@ class TableState(Base):
     __table_args__ = (
         sa.Index("ix_profilemesh_table_state_claim", "claimed_by"),
         sa.Index("ix_profilemesh_table_state_decision", "decision_id"),
+        sa.Index(
+            "ix_profilemesh_table_state_standing",
+            "decision_reason",
+            "warehouse",
+            "vanished_at",
+            "paused_at",
+            "deferred_since",
+            "due_at",
+        ),
         sa.Index("ix_profilemesh_table_state_name", "table_name", "schema_name", "warehouse"),
         sa.Index(
             "ix_profilemesh_table_state_unlisted",
@@ -574,7 +585,7 @@ class LoggedDecision(Base):
     seconds_actual: Mapped[float | None] = mapped_column(Number)
 
     __table_args__ = (
-        sa.Index("ix_profilemesh_decisions_newest", "last_at", "id"),
+        sa.Index("ix_profilemesh_decisions_newest", "last_at", "id", "action", "reason", "warehouse"),
         sa.Index("ix_profilemesh_decisions_table", "warehouse", "schema_name", "table_name", "last_at", "id"),
         sa.Index("ix_profilemesh_decisions_plan", "plan_id"),
         sa.Index("ix_profilemesh_decisions_reason", "reason", "last_at", "id"),
@@ -625,7 +636,8 @@ class RunCount(Base):
 
 class RunSpan(Base):
     """From when to when a table has runs, of one environment, and the seconds that lie between two neighbours at most;
-    kept by triggers (`profilemesh/storage/spans.py`). Rows of one table are joined by whoever reads them."""
+    when one of them last failed and last ended otherwise; kept by triggers (`profilemesh/storage/spans.py`). Rows of
+    one table are joined by whoever reads them."""
 
     __tablename__ = "profilemesh_run_spans"
 
@@ -638,6 +650,20 @@ class RunSpan(Base):
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     longest_gap: Mapped[float] = mapped_column(sa.Double)
+    last_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_good_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index(
+            "ix_profilemesh_run_spans_failing",
+            "warehouse",
+            "schema_name",
+            "table_name",
+            postgresql_where=sa.text(MAY_FAIL),
+            sqlite_where=sa.text(MAY_FAIL),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class ColumnName(Base):
