@@ -305,6 +305,18 @@ def leading(
     session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: tuple[int, int]
 ) -> Leading:
     """In these warehouses (None: in all), last found by a run of this environment; one statement for both."""
+    names = None if warehouses is None else frozenset(warehouses)
+    rows = session.execute(_leading(names, environment, most), {"now": now}).all()
+    open_ = [row for row in rows if row.state == "open"]
+    return Leading(open_[: most[0]], sorted(rows, key=lambda row: row.last_seen_at, reverse=True)[: most[1]])
+
+
+@worded_once
+def _leading(
+    warehouses: frozenset[str] | None, environment: str | None, most: tuple[int, int]
+) -> sa.Select[*tuple[Any, ...]]:
+    """Of each severity the newest that are open, so that an index of them need not be gone through, and the newest of
+    all; of the worst first, and among equals the newest."""
     chosen: list[sa.ColumnElement[bool]] = []
     if warehouses is not None:
         # Behind a function: the order has an index that soon comes to them, theirs would have all of them sorted.
@@ -312,16 +324,17 @@ def leading(
     if environment:
         run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
         chosen.append(run.where(RUN.environment == environment).exists())
-    ids, seen = sa.select(FINDING.finding_id), FINDING.last_seen_at.desc()
-    worst = ids.where(*in_state("open", now), *chosen).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0])
-    newest = ids.where(*chosen).order_by(seen, FINDING.finding_id.desc()).limit(most[1])
-    wanted = sa.union_all(sa.select(worst.subquery().c.finding_id), sa.select(newest.subquery().c.finding_id))
+    now: Any = sa.bindparam("now", type_=FINDING.snoozed_until.type)
+    ids, seen = sa.select(FINDING.finding_id).where(*chosen), FINDING.last_seen_at.desc()
+    is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
+    open_ = [sa.and_(FINDING.state == "open", *_of_severity(each)) for each in SEVERITIES]
+    parts = [ids.where(each).order_by(seen, FINDING.finding_id).limit(most[0]) for each in open_]
+    parts.append(ids.where(is_over).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0]))
+    parts.append(ids.order_by(seen, FINDING.finding_id.desc()).limit(most[1]))
+    wanted = sa.union_all(*(sa.select(part.subquery().c.finding_id) for part in parts))
     whole = sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
     told = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(wanted))
-    # Of the worst first, and among equals the newest.
-    rows = session.execute(told.order_by(RANK.desc(), seen, FINDING.finding_id)).all()
-    open_ = [row for row in rows if row.state == "open"]
-    return Leading(open_[: most[0]], sorted(rows, key=lambda row: row.last_seen_at, reverse=True)[: most[1]])
+    return told.order_by(RANK.desc(), seen, FINDING.finding_id)
 
 
 def of_run(session: Session, run: Any, now: datetime) -> list[Any]:

@@ -116,7 +116,7 @@ def activity(session: Session, period: Period, wanted: Mapping[str, Any]) -> Act
     found = Activity()
     parts, times = without_times(period.parts)
     for current, at, status, scope, runs, read in session.execute(_activity(parts, Narrowed.by(wanted)), times):
-        step, count = period.step_at(at), int(runs)
+        step, count = period.step_at(at) if at else 0, int(runs)
         found.runs.add(current, step, count)
         found.rows.add(current, step, int(read or 0))
         if status == "failed":
@@ -125,10 +125,15 @@ def activity(session: Session, period: Period, wanted: Mapping[str, Any]) -> Act
     return found
 
 
+def _step_of(c: Any) -> sa.ColumnElement[datetime]:
+    """When, of the period itself; of the one before nobody asks."""
+    return sa.case((c.period == 1, c.at)).label("at")
+
+
 @worded_once
 def _activity(parts: tuple[Stretch, ...], narrowed: Narrowed) -> sa.Select[*tuple[Any, ...]]:
     c = runs_between(parts, narrowed).c
-    key = (c.period, c.at, c.status, c.scope)
+    key = (c.period, _step_of(c), c.status, c.scope)
     return sa.select(*key, sa.func.sum(c.runs), sa.func.sum(c.rows_scanned)).group_by(*key)
 
 
@@ -178,7 +183,7 @@ def drift(session: Session, period: Period, wanted: Mapping[str, Any], names: Co
     found = Drift()
     parts, times = without_times(period.parts)
     for current, at, severity, count in session.execute(_drift(parts, _named(names)), times):
-        found.add(current, period.step_at(at), severity, int(count))
+        found.add(current, period.step_at(at) if at else 0, severity, int(count))
     return found
 
 
@@ -197,7 +202,7 @@ def _in(column: sa.ColumnElement[str], names: Names) -> list[sa.ColumnElement[bo
 @worded_once
 def _drift(parts: tuple[Stretch, ...], names: Names) -> sa.Select[*tuple[Any, ...]]:
     c = drift_between(parts, lambda columns: _in(columns.warehouse, names)).c
-    key = c.period, c.at, c.severity
+    key = c.period, _step_of(c), c.severity
     return sa.select(*key, sa.func.sum(c.events)).group_by(*key)
 
 
