@@ -66,7 +66,17 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         # Long lists have one of them in each row: without the decorator's own call around it.
-        return _in_utc if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+        return _in_utc if dialect.name == "postgresql" else _from_text
+
+
+def _from_text(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return read_time(value) or EPOCH
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else read_time(value) or EPOCH
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
@@ -157,7 +167,7 @@ class Count(sa.TypeDecorator[int]):
         return _whole(value)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
-        return _whole if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+        return _whole
 
 
 def _whole(value: Any) -> int | None:
