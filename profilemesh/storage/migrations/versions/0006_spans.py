@@ -78,6 +78,9 @@ def create_indexes() -> None:
     op.create_index("ix_profilemesh_decisions_newest", decisions, ["last_at", "id", "action", "reason", "warehouse"])
     standing = ["decision_reason", "warehouse", "vanished_at", "paused_at", "deferred_since", "due_at"]
     op.create_index("ix_profilemesh_table_state_standing", states, standing)
+    sorted_by = ["duration_seconds", "rows_scanned", "row_count", "action", "scope", "has_drift", "status"]
+    op.drop_index("ix_profilemesh_runs_newest", runs)
+    op.create_index("ix_profilemesh_runs_newest", runs, ["profiled_at", "run_id", "dataset_name", *sorted_by])
     is_failed, is_unknown = sa.text("status = 'failed'"), sa.text("columns IS NULL")
     op.create_index(
         "ix_profilemesh_runs_failed",
