@@ -23,6 +23,7 @@ CHOICES = ("unresolved", *STATES, "all")
 UNRESOLVED: Any = sa.literal_column("state != 'resolved'")
 """As the indexes have it, without the `= 1` that would follow a Boolean."""
 PAST = ("resolved", "all")
+ALL = "all"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), Shape("findings", (datetime, str)))
 TABLE = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
@@ -178,10 +179,19 @@ class Findings:
         over = sa.func.sum(sa.case((FINDING.snoozed_until <= self.now, 1), else_=0))
         counted = sa.select(FINDING.state, FINDING.severity, sa.func.count(), over)
         found = self._conditions(whole=True)
+        waiting = counted.where(*found, FINDING.state.in_(STATES[:-1])).group_by(FINDING.state, FINDING.severity)
         if self.wanted["state"] not in PAST:
-            found.append(FINDING.state.in_(STATES[:-1]))
-        rows = self.session.execute(counted.where(*found).group_by(FINDING.state, FINDING.severity))
-        return _summed(list(_as_of_now(rows)), self.wanted)
+            return _summed(list(_as_of_now(self.session.execute(waiting))), self.wanted)
+        rows = self.session.execute(sa.union_all(waiting, *self._over(found))).all()
+        return _summed(list(_as_of_now(_apart(rows))), self.wanted)
+
+    def _over(self, found: Sequence[sa.ColumnElement[bool]]) -> Iterator[sa.Select[*tuple[Any, ...]]]:
+        """How much is resolved, in all and of what is worse than low: to group so many rows takes longer."""
+        for severity in (ALL, "high", "medium"):
+            named = sa.literal("resolved").label("state"), sa.literal(severity).label("severity")
+            of_severity = [] if severity == ALL else [FINDING.severity == severity]
+            counted = sa.select(*named, sa.func.count(), sa.literal(0))
+            yield counted.where(FINDING.state == "resolved", *found, *of_severity)
 
     def _conditions(self, whole: bool = False) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
@@ -228,6 +238,13 @@ def _of_severity(severity: str | None) -> list[sa.ColumnElement[bool]]:
     if severity is None:
         return []
     return [FINDING.severity.not_in(("high", "medium"))] if severity == "low" else [FINDING.severity == severity]
+
+
+def _apart(rows: Sequence[Any]) -> Iterator[tuple[str, str, int, int]]:
+    """With what is resolved and low in the place of all that is resolved."""
+    worse = sum(count for state, severity, count, _ in rows if state == "resolved" and severity != ALL)
+    for state, severity, count, over in rows:
+        yield (state, "low", count - worse, 0) if severity == ALL else (state, severity, count, over)
 
 
 def _as_of_now(rows: Iterable[Any]) -> Iterator[tuple[str, str, int]]:
