@@ -26,6 +26,10 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY, tick_marks=words.TICK_MARKS)
 
 
+NEVER, UNKNOWN = (
+    Markup(f'<span class="unknown">{DASH}</span>'),
+    Markup(f'<span class="unknown" title="unknown">{DASH}</span>'),
+)
 AGES = ((60, 1, "s"), (3600, 60, "min"), (2 * 86400, 3600, "h"), (100 * 86400, 86400, "d"))
 
 
@@ -50,32 +54,33 @@ def utc(then: datetime | None) -> str:
 def when(then: datetime | None, now: datetime, suffix: str = "") -> Markup:
     """A relative time with the exact one in its tip; the suffix is for what lies a while back."""
     if then is None:
-        return Markup('<span class="unknown">{}</span>').format(DASH)
+        return NEVER
     text = ago(then, now)
     told = f"{text}{suffix}" if text[0].isdigit() and "-" not in text else text
     moment = then.astimezone(UTC).isoformat()
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment, utc(then), told)
+    # Digits and letters of ours; Markup.format, which escapes, took a tenth of a page's time.
+    return Markup(f'<time datetime="{moment}" title="{utc(then)}">{told}</time>')
 
 
 def short(value: Number | None) -> Markup:
     """A number, compact, with the exact one in its tip."""
     if value is None:
-        return Markup('<span class="unknown" title="unknown">{}</span>').format(DASH)
+        return UNKNOWN
     shown, whole = compact(value), exact(value)
-    return escape(shown) if shown == whole else Markup('<span title="{}">{}</span>').format(whole, shown)
+    return escape(shown) if shown == whole else Markup(f'<span title="{escape(whole)}">{escape(shown)}</span>')
 
 
 def cut(text: Any, length: int = 28) -> Markup:
     """A value from a warehouse: isolated from the text around it, cut with the whole of it in its tip."""
     if text is None:
-        return Markup('<span class="unknown" title="unknown">{}</span>').format(DASH)
+        return UNKNOWN
     whole = str(text)
     if not whole.strip():
-        return Markup('<bdi class="blank" title="{}">{}</bdi>').format(repr(whole), "blank" if whole else "empty")
+        return Markup(f'<bdi class="blank" title="{escape(repr(whole))}">{"blank" if whole else "empty"}</bdi>')
     visible = plain(whole)
     if len(visible) <= length:
-        return Markup("<bdi>{}</bdi>").format(visible)
-    return Markup('<bdi title="{}">{}…</bdi>').format(visible[:600], visible[: length - 1])
+        return Markup(f"<bdi>{escape(visible)}</bdi>")
+    return Markup(f'<bdi title="{escape(visible[:600])}">{escape(visible[: length - 1])}…</bdi>')
 
 
 def brief(text: Any, length: int) -> str:
@@ -103,4 +108,5 @@ def extreme(column: ColumnProfile, metric: str) -> Markup:
     value = column.value(metric)
     if value is None or isinstance(value, str):
         return cut(value, 26)
-    return Markup('<span title="{}">{}</span>').format(column.values.get(metric), numerals.precise(value) + column.unit)
+    shown = escape(numerals.precise(value) + column.unit)
+    return Markup(f'<span title="{escape(column.values.get(metric))}">{shown}</span>')

@@ -18,7 +18,6 @@ from app.pages import is_part, parse, show
 from app.pages.drift import lines_of
 from app.preview import config_or_none
 from app.queries import catalogue, decisions, tables, warehouses
-from app.queries.pages import Page
 from app.schemas.columns import TableHistoryFilter
 from app.schemas.tables import TablePageFilter
 from app.standing import standing
@@ -34,8 +33,7 @@ def index() -> Response:
     wanted, now = parse(TablePageFilter), datetime.now(UTC)
     session = db.session()
     found = catalogue.Catalogue(session, wanted, now)
-    page = Page(wanted["page"], found.count())
-    rows = found.rows(page.size, (page.number - 1) * page.size)
+    page, rows = found.page(wanted["page"])
     recent, drift = tables.recent_runs(session, rows, now), found.open_drift(rows)
     refs = [TableRef(row.warehouse, row.schema_name, row.table_name) for row in rows]
     return show(

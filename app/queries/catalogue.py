@@ -14,6 +14,7 @@ from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, STATE, STATES
 from app.queries.failures import failing
 from app.queries.findings import RANK, in_state
+from app.queries.pages import Page
 from app.queries.several import chosen
 from app.queries.tables import NAME, PROFILED, ROWS, STALE, STATE_KEY
 from profilemesh.tables import TableRef
@@ -30,6 +31,8 @@ STATES_TOLD = {
     "unprofiled": "Never profiled",
     "gone": "Gone",
 }
+FOUND_TOGETHER = ("drifting", "failing")
+"""The states that no index of tables tells: those in them are counted and shown by one statement."""
 # What was read since the score was given is no longer behind by it; what was never read is as far behind as can be.
 IS_SCORED = sa.or_(STATE.last_profiled_at.is_(None), STATE.last_profiled_at < STATE.decided_at)
 STALENESS = sa.case((IS_SCORED, sa.func.coalesce(STATE.staleness_score, sa.case((PROFILED.is_(None), 100)))))
@@ -49,27 +52,40 @@ class Catalogue:
         self.session, self.wanted, self.now = session, wanted, now
         self.warehouses = warehouses.meant(session, wanted["warehouse"])
 
-    def count(self) -> int:
+    def page(self, number: int, size: int = 50) -> tuple[Page, Sequence[Any]]:
+        """That page of them. Where to find them is most of the work they are counted along with it."""
+        if self.wanted["state"] not in FOUND_TOGETHER:
+            page = Page(number, self._count(), size)
+            return page, self._rows(page)
+        rows = self._rows(Page(number, 0, size))
+        return Page(number, rows[0].total if rows else self._count(), size), rows
+
+    def _count(self) -> int:
         return self.session.scalar(self._from(sa.select(sa.func.count()), self._is_of_drift)) or 0
 
-    def rows(self, limit: int, offset: int) -> Sequence[Any]:
-        told = self._from(
-            sa.select(
-                *STATE_KEY,
-                STATE.warehouse_type,
-                ROWS.label("row_count"),
-                COLUMNS.label("column_count"),
-                PROFILED.label("last_profiled_at"),
-                STATE.last_verified_at,
-                STALENESS.label("staleness"),
-                STATE.decision,
-                STATE.decision_reason,
-                STATE.paused_at,
-                STATE.vanished_at,
-            ),
-            self._is_of_drift or self.wanted["sort"] in ("drift", "-drift"),
+    def _rows(self, page: Page) -> Sequence[Any]:
+        """Chosen and put in order by what is narrow; only those that are shown are read whole."""
+        by_drift = self.wanted["sort"] in ("drift", "-drift")
+        total = [sa.func.count().over().label("total")] if self.wanted["state"] in FOUND_TOGETHER else []
+        weight = [sa.literal_column("weight", sa.BigInteger)] if by_drift else []
+        narrow = self._from(sa.select(*STATE_KEY, *weight, *total), self._is_of_drift or by_drift)
+        shown = page.cut(narrow.order_by(*self._order())).subquery("shown")
+        same = sa.and_(*(shown.c[column.name] == column for column in STATE_KEY))
+        whole = sa.select(
+            *STATE_KEY,
+            STATE.warehouse_type,
+            ROWS.label("row_count"),
+            COLUMNS.label("column_count"),
+            PROFILED.label("last_profiled_at"),
+            STATE.last_verified_at,
+            STALENESS.label("staleness"),
+            STATE.decision,
+            STATE.decision_reason,
+            STATE.paused_at,
+            STATE.vanished_at,
+            *(shown.c[column.name] for column in total),
         )
-        return self.session.execute(told.order_by(*self._order()).limit(limit).offset(offset)).all()
+        return self.session.execute(whole.join_from(shown, STATES, same).order_by(*self._order())).all()
 
     def open_drift(self, rows: Sequence[Any]) -> dict[TableRef, OpenDrift]:
         """Of these tables what is open, and its worst."""

@@ -30,8 +30,44 @@ class Piece:
     until: datetime | None
     period: int = 0
 
+    @property
+    def at(self) -> Any:
+        """The hour it begins in."""
+        return sa.literal(_floor(self.since, HOUR), RUN.profiled_at.type)
+
     def holds(self, time: Any) -> list[sa.ColumnElement[bool]]:
         return [time >= self.since] + ([] if self.until is None else [time < self.until])
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece without its times, which are given when it is asked for: one wording serves them all."""
+
+    place: int
+    span: str | None
+    is_open: bool
+    period: int
+
+    @property
+    def at(self) -> Any:
+        return self._named("at", RUN.profiled_at.type)
+
+    def holds(self, time: Any) -> list[sa.ColumnElement[bool]]:
+        until = [] if self.is_open else [time < self._named("until", time.type)]
+        return [time >= self._named("since", time.type), *until]
+
+    def _named(self, end: str, type_: Any) -> Any:
+        return sa.bindparam(f"{end}_{self.place}", type_=type_)
+
+
+def without_times(parts: Sequence[Piece]) -> tuple[tuple[Stretch, ...], dict[str, datetime]]:
+    """The same pieces to be worded once, and the times to ask with."""
+    worded = [Stretch(i, piece.span, piece.until is None, piece.period) for i, piece in enumerate(parts)]
+    times = dict[str, datetime]()
+    for i, piece in enumerate(parts):
+        named = {"at": _floor(piece.since, HOUR), "since": piece.since, "until": piece.until}
+        times |= {f"{end}_{i}": time for end, time in named.items() if time is not None}
+    return tuple(worded), times
 
 
 def pieces(since: datetime, until: datetime | None = None, *, by_hour: bool = False, period: int = 0) -> list[Piece]:
@@ -85,7 +121,7 @@ def passed(
     return until, gone
 
 
-def runs_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:
+def runs_between(parts: Sequence[Piece | Stretch], chosen: Condition) -> sa.Subquery:
     """Rows of period, at, warehouse_type, status, scope, runs, rows_scanned, rows_sum, rows_counted, to be summed up.
 
     `chosen` gives the conditions on columns that have warehouse, warehouse_type, environment and status. `at` is the
@@ -94,12 +130,12 @@ def runs_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:
     return sa.union_all(*(_runs_of(piece, chosen) for piece in parts)).subquery("counted")
 
 
-def _runs_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
+def _runs_of(piece: Piece | Stretch, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
     period = sa.literal(piece.period).label("period")
     if piece.span is None:
         return sa.select(
             period,
-            sa.literal(_floor(piece.since, HOUR), RUN.profiled_at.type).label("at"),
+            piece.at.label("at"),
             RUN.warehouse_type,
             RUN.status,
             sa.func.coalesce(RUN.scope, "").label("scope"),
@@ -113,16 +149,15 @@ def _runs_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
     return sa.select(*columns).where(c.span == piece.span, *piece.holds(c.at), *chosen(c))
 
 
-def drift_between(parts: Sequence[Piece], chosen: Condition) -> sa.Subquery:
+def drift_between(parts: Sequence[Piece | Stretch], chosen: Condition) -> sa.Subquery:
     """Rows of period, at, severity and events, to be summed up; `chosen` as above, of warehouse and severity."""
     return sa.union_all(*(_drift_of(piece, chosen) for piece in parts)).subquery("counted")
 
 
-def _drift_of(piece: Piece, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
+def _drift_of(piece: Piece | Stretch, chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
     period = sa.literal(piece.period).label("period")
     if piece.span is None:
-        at = sa.literal(_floor(piece.since, HOUR), EVENT.timestamp.type).label("at")
-        columns = (period, at, severity_of(EVENT).label("severity"), sa.literal(1).label("events"))
+        columns = (period, piece.at.label("at"), severity_of(EVENT).label("severity"), sa.literal(1).label("events"))
         return sa.select(*columns).where(is_drift(), *piece.holds(EVENT.timestamp), *chosen(EVENT))
     c = DRIFT_COUNT
     return sa.select(period, c.at, c.severity, c.events).where(c.span == piece.span, *piece.holds(c.at), *chosen(c))

@@ -7,22 +7,28 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.queries.columns import RUN, RUNS, STATE, STATES
+from app.queries.columns import RUN, RUN_SPAN, RUNS, STATE, STATES
 from app.queries.tables import KEY, LONG_AGO, STATE_KEY
+from profilemesh.storage.spans import MAY_FAIL
 
 IS_FAILED: Any = sa.literal_column("status = 'failed'")
 """As the index of failures has it."""
+IS_SUSPECT: Any = sa.literal_column(f"({MAY_FAIL})")
+"""As the index of spans has it."""
 
 
 def failing(*conditions: sa.ColumnElement[bool]) -> sa.Select[*tuple[Any, ...]]:
     """warehouse, schema_name, dataset_name and the time `at` of the run, of tables whose newest finished run failed.
 
     Not those proved unchanged since: their last profile is the truth, whatever became of the run. `conditions` are of
-    runs. The last failure of each table is looked for first, by an index of failures; few of them are the newest run of
-    their table.
+    runs. The spans of runs have an index of the tables that may fail, by which the failures of few are looked at.
     """
-    last = sa.select(*KEY, sa.func.max(RUN.profiled_at, type_=RUN.profiled_at.type).label("at"))
-    failed = last.where(IS_FAILED, *conditions).group_by(*KEY).cte("last_failed")
+    place = RUN_SPAN.warehouse, RUN_SPAN.schema_name, RUN_SPAN.table_name.label("dataset_name")
+    suspects = sa.select(*place).where(IS_SUSPECT).distinct().cte("suspects").prefix_with("MATERIALIZED")
+    # Looked up one by one, or SQLite would walk through all that ever failed.
+    last = sa.select(sa.func.max(RUN.profiled_at, type_=RUN.profiled_at.type)).where(IS_FAILED, *conditions)
+    of_suspect = last.where(*_pairs(KEY, tuple(suspects.c))).correlate(suspects).scalar_subquery()
+    failed = sa.select(suspects, of_suspect.label("at")).cte("last_failed").prefix_with("MATERIALIZED")
     f = failed.c
     others = (f.warehouse, f.schema_name, f.dataset_name)
     of_table = sa.and_(*_pairs(STATE_KEY, others))

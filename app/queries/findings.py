@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
-from app.queries.lists import Order, Part, Shape, part_of
+from app.queries.lists import Order, Part, Shape, part_of, worded_once
 from app.queries.several import chosen
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
@@ -23,6 +23,7 @@ CHOICES = ("unresolved", *STATES, "all")
 UNRESOLVED: Any = sa.literal_column("state != 'resolved'")
 """As the indexes have it, without the `= 1` that would follow a Boolean."""
 PAST = ("resolved", "all")
+ALL = "all"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 ORDER = Order((FINDING.last_seen_at, FINDING.finding_id), Shape("findings", (datetime, str)))
 TABLE = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
@@ -178,10 +179,19 @@ class Findings:
         over = sa.func.sum(sa.case((FINDING.snoozed_until <= self.now, 1), else_=0))
         counted = sa.select(FINDING.state, FINDING.severity, sa.func.count(), over)
         found = self._conditions(whole=True)
+        waiting = counted.where(*found, FINDING.state.in_(STATES[:-1])).group_by(FINDING.state, FINDING.severity)
         if self.wanted["state"] not in PAST:
-            found.append(FINDING.state.in_(STATES[:-1]))
-        rows = self.session.execute(counted.where(*found).group_by(FINDING.state, FINDING.severity))
-        return _summed(list(_as_of_now(rows)), self.wanted)
+            return _summed(list(_as_of_now(self.session.execute(waiting))), self.wanted)
+        rows = self.session.execute(sa.union_all(waiting, *self._over(found))).all()
+        return _summed(list(_as_of_now(_apart(rows))), self.wanted)
+
+    def _over(self, found: Sequence[sa.ColumnElement[bool]]) -> Iterator[sa.Select[*tuple[Any, ...]]]:
+        """How much is resolved, in all and of what is worse than low: to group so many rows takes longer."""
+        for severity in (ALL, "high", "medium"):
+            named = sa.literal("resolved").label("state"), sa.literal(severity).label("severity")
+            of_severity = [] if severity == ALL else [FINDING.severity == severity]
+            counted = sa.select(*named, sa.func.count(), sa.literal(0))
+            yield counted.where(FINDING.state == "resolved", *found, *of_severity)
 
     def _conditions(self, whole: bool = False) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
@@ -230,6 +240,13 @@ def _of_severity(severity: str | None) -> list[sa.ColumnElement[bool]]:
     return [FINDING.severity.not_in(("high", "medium"))] if severity == "low" else [FINDING.severity == severity]
 
 
+def _apart(rows: Sequence[Any]) -> Iterator[tuple[str, str, int, int]]:
+    """With what is resolved and low in the place of all that is resolved."""
+    worse = sum(count for state, severity, count, _ in rows if state == "resolved" and severity != ALL)
+    for state, severity, count, over in rows:
+        yield (state, "low", count - worse, 0) if severity == ALL else (state, severity, count, over)
+
+
 def _as_of_now(rows: Iterable[Any]) -> Iterator[tuple[str, str, int]]:
     """State, severity, count: what was put off until before now is open."""
     for state, severity, count, over in rows:
@@ -266,10 +283,18 @@ def any_finding(session: Session) -> bool:
 
 def count_open(session: Session, now: datetime) -> dict[str, Open]:
     """By warehouse, from one index."""
-    high = sa.func.sum(sa.case((FINDING.severity == "high", 1), else_=0))
-    counted = sa.select(FINDING.warehouse, sa.func.count(), high).where(*in_state("open", now))
-    rows = session.execute(counted.group_by(FINDING.warehouse))
+    rows = session.execute(_counted_open(), {"now": now})
     return {name: Open(int(findings), int(severe)) for name, findings, severe in rows}
+
+
+@worded_once
+def _counted_open() -> sa.Select[*tuple[Any, ...]]:
+    """What is open, and what was put off until now: apart, or PostgreSQL would read all rows for either."""
+    is_over = FINDING.snoozed_until <= sa.bindparam("now", type_=FINDING.snoozed_until.type)
+    each = sa.select(FINDING.warehouse, sa.case((FINDING.severity == "high", 1), else_=0).label("high"))
+    states = FINDING.state == "open", sa.and_(FINDING.state == "snoozed", is_over)
+    c = sa.union_all(*(each.where(state) for state in states)).subquery("open").c
+    return sa.select(c.warehouse, sa.func.count(), sa.func.sum(c.high)).group_by(c.warehouse)
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
@@ -297,6 +322,18 @@ def leading(
     session: Session, warehouses: Collection[str] | None, environment: str | None, now: datetime, most: tuple[int, int]
 ) -> Leading:
     """In these warehouses (None: in all), last found by a run of this environment; one statement for both."""
+    names = None if warehouses is None else frozenset(warehouses)
+    rows = session.execute(_leading(names, environment, most), {"now": now}).all()
+    open_ = [row for row in rows if row.state == "open"]
+    return Leading(open_[: most[0]], sorted(rows, key=lambda row: row.last_seen_at, reverse=True)[: most[1]])
+
+
+@worded_once
+def _leading(
+    warehouses: frozenset[str] | None, environment: str | None, most: tuple[int, int]
+) -> sa.Select[*tuple[Any, ...]]:
+    """Of each severity the newest that are open, so that an index of them need not be gone through, and the newest of
+    all; of the worst first, and among equals the newest."""
     chosen: list[sa.ColumnElement[bool]] = []
     if warehouses is not None:
         # Behind a function: the order has an index that soon comes to them, theirs would have all of them sorted.
@@ -304,16 +341,17 @@ def leading(
     if environment:
         run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
         chosen.append(run.where(RUN.environment == environment).exists())
-    ids, seen = sa.select(FINDING.finding_id), FINDING.last_seen_at.desc()
-    worst = ids.where(*in_state("open", now), *chosen).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0])
-    newest = ids.where(*chosen).order_by(seen, FINDING.finding_id.desc()).limit(most[1])
-    wanted = sa.union_all(sa.select(worst.subquery().c.finding_id), sa.select(newest.subquery().c.finding_id))
+    now: Any = sa.bindparam("now", type_=FINDING.snoozed_until.type)
+    ids, seen = sa.select(FINDING.finding_id).where(*chosen), FINDING.last_seen_at.desc()
+    is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
+    open_ = [sa.and_(FINDING.state == "open", *_of_severity(each)) for each in SEVERITIES]
+    parts = [ids.where(each).order_by(seen, FINDING.finding_id).limit(most[0]) for each in open_]
+    parts.append(ids.where(is_over).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0]))
+    parts.append(ids.order_by(seen, FINDING.finding_id.desc()).limit(most[1]))
+    wanted = sa.union_all(*(sa.select(part.subquery().c.finding_id) for part in parts))
     whole = sa.select(*WHOLE_FINDING, state_at(now).label("state"), *OF_LAST)
     told = whole.select_from(FINDINGS.outerjoin(OCCURRENCES, LATEST)).where(FINDING.finding_id.in_(wanted))
-    # Of the worst first, and among equals the newest.
-    rows = session.execute(told.order_by(RANK.desc(), seen, FINDING.finding_id)).all()
-    open_ = [row for row in rows if row.state == "open"]
-    return Leading(open_[: most[0]], sorted(rows, key=lambda row: row.last_seen_at, reverse=True)[: most[1]])
+    return told.order_by(RANK.desc(), seen, FINDING.finding_id)
 
 
 def of_run(session: Session, run: Any, now: datetime) -> list[Any]:

@@ -12,7 +12,17 @@ from sqlalchemy.orm import Session
 
 from app.queries import failures, spans
 from app.queries.columns import EVENT, RUN, RUN_COUNT, RUNS, STATE
-from app.queries.counts import Piece, drift_between, is_drift, periods, runs_between, severity_of
+from app.queries.counts import (
+    Piece,
+    Stretch,
+    drift_between,
+    is_drift,
+    periods,
+    runs_between,
+    severity_of,
+    without_times,
+)
+from app.queries.lists import worded_once
 from app.queries.runs import GOOD_STATUSES, LISTED, NEWEST_FIRST, in_warehouse
 from app.queries.tables import LONG_AGO, NAME, STALE, STATE_KEY
 
@@ -86,28 +96,45 @@ class Activity:
     outcomes: dict[str, Figure] = field(default_factory=lambda: {name: Figure() for name in OUTCOMES})
 
 
-def _counted(model: Any, wanted: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
-    if wanted["warehouse"]:
-        found.append(in_warehouse(model, wanted["warehouse"]))
-    if wanted["environment"]:
-        found.append(model.environment == wanted["environment"])
-    return found
+@dataclass(frozen=True)
+class Narrowed:
+    """To a warehouse, by name or by type, and to an environment: conditions on what has both."""
+
+    warehouse: str | None
+    environment: str | None
+
+    @classmethod
+    def by(cls, wanted: Mapping[str, Any]) -> Narrowed:
+        return cls(wanted["warehouse"], wanted["environment"])
+
+    def __call__(self, columns: Any) -> list[sa.ColumnElement[bool]]:
+        found = [in_warehouse(columns, self.warehouse)] if self.warehouse else []
+        return found + ([columns.environment == self.environment] if self.environment else [])
 
 
 def activity(session: Session, period: Period, wanted: Mapping[str, Any]) -> Activity:
     found = Activity()
-    c = runs_between(period.parts, lambda model: _counted(model, wanted)).c
-    key = (c.period, c.at, c.status, c.scope)
-    rows = session.execute(sa.select(*key, sa.func.sum(c.runs), sa.func.sum(c.rows_scanned)).group_by(*key))
-    for current, at, status, scope, runs, read in rows:
-        step, count = period.step_at(at), int(runs)
+    parts, times = without_times(period.parts)
+    for current, at, status, scope, runs, read in session.execute(_activity(parts, Narrowed.by(wanted)), times):
+        step, count = period.step_at(at) if at else 0, int(runs)
         found.runs.add(current, step, count)
         found.rows.add(current, step, int(read or 0))
         if status == "failed":
             found.failed.add(current, step, count)
         found.outcomes[outcome(status, scope)].add(current, step, count)
     return found
+
+
+def _step_of(c: Any) -> sa.ColumnElement[datetime]:
+    """When, of the period itself; of the one before nobody asks."""
+    return sa.case((c.period == 1, c.at)).label("at")
+
+
+@worded_once
+def _activity(parts: tuple[Stretch, ...], narrowed: Narrowed) -> sa.Select[*tuple[Any, ...]]:
+    c = runs_between(parts, narrowed).c
+    key = (c.period, _step_of(c), c.status, c.scope)
+    return sa.select(*key, sa.func.sum(c.runs), sa.func.sum(c.rows_scanned)).group_by(*key)
 
 
 def outcome(status: str, scope: str | None) -> str:
@@ -128,7 +155,7 @@ class Tables:
 
 
 def tables(session: Session, period: Period, wanted: Mapping[str, Any]) -> Tables:
-    found = spans.first_runs(session, period.step, period.since, lambda columns: _counted(columns, wanted))
+    found = spans.first_runs(session, period.step, period.since, Narrowed.by(wanted))
     course, known = dict[int, int](), found.before
     # A clock that runs ahead may have dated one later than now.
     for step in sorted({*period.steps, *found.by_step}):
@@ -154,11 +181,29 @@ def drift(session: Session, period: Period, wanted: Mapping[str, Any], names: Co
     if wanted["environment"]:
         return _drift_of_runs(session, period, wanted)
     found = Drift()
-    c = drift_between(period.parts, lambda model: [] if names is None else [model.warehouse.in_(sorted(names))]).c
-    key = c.period, c.at, c.severity
-    for current, at, severity, count in session.execute(sa.select(*key, sa.func.sum(c.events)).group_by(*key)):
-        found.add(current, period.step_at(at), severity, int(count))
+    parts, times = without_times(period.parts)
+    for current, at, severity, count in session.execute(_drift(parts, _named(names)), times):
+        found.add(current, period.step_at(at) if at else 0, severity, int(count))
     return found
+
+
+Names = frozenset[str] | None
+"""Of the warehouses that are meant; None for all."""
+
+
+def _named(names: Collection[str] | None) -> Names:
+    return None if names is None else frozenset(names)
+
+
+def _in(column: sa.ColumnElement[str], names: Names) -> list[sa.ColumnElement[bool]]:
+    return [] if names is None else [column.in_(sorted(names))]
+
+
+@worded_once
+def _drift(parts: tuple[Stretch, ...], names: Names) -> sa.Select[*tuple[Any, ...]]:
+    c = drift_between(parts, lambda columns: _in(columns.warehouse, names)).c
+    key = c.period, _step_of(c), c.severity
+    return sa.select(*key, sa.func.sum(c.events)).group_by(*key)
 
 
 def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) -> Drift:
@@ -167,7 +212,7 @@ def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) 
     rows = session.execute(
         sa.select(EVENT.timestamp, severity_of(EVENT))
         .where(is_drift(), EVENT.timestamp >= period.before, EVENT.timestamp <= period.now)
-        .where(of_run.where(*_counted(RUN, wanted)).exists())
+        .where(of_run.where(*Narrowed.by(wanted)(RUN)).exists())
     )
     found = Drift()
     for time, severity in rows:
@@ -176,21 +221,30 @@ def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) 
 
 
 def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
-    statement = sa.select(*LISTED, RUN.error, RUN.scope_detail).where(*_counted(RUN, wanted))
-    return list(session.execute(statement.order_by(*NEWEST_FIRST).limit(most)))
+    return list(session.execute(_newest_runs(Narrowed.by(wanted), most)))
+
+
+@worded_once
+def _newest_runs(narrowed: Narrowed, most: int) -> sa.Select[*tuple[Any, ...]]:
+    statement = sa.select(*LISTED, RUN.error, RUN.scope_detail).where(*narrowed(RUN))
+    return statement.order_by(*NEWEST_FIRST).limit(most)
 
 
 def failing(
     session: Session, names: Collection[str] | None, environment: str | None, now: datetime, most: int = 6
 ) -> list[Any]:
     """Tables whose newest finished run, of the last 90 days, failed: the run, its last good one, failures since."""
-    chosen = [RUN.profiled_at >= now - timedelta(days=90)]
-    chosen += [] if names is None else [RUN.warehouse.in_(sorted(names))]
+    since = now - timedelta(days=90)
+    return list(session.execute(_failing(_named(names), environment, most), {"since": since}))
+
+
+@worded_once
+def _failing(names: Names, environment: str | None, most: int) -> sa.Select[*tuple[Any, ...]]:
+    chosen = [RUN.profiled_at >= sa.bindparam("since", type_=RUN.profiled_at.type), *_in(RUN.warehouse, names)]
     chosen += [RUN.environment == environment] if environment else []
     found = failures.failing(*chosen).subquery("found").c
     newest = sa.select(found.warehouse, found.schema_name, found.dataset_name, found.at)
-    shown = newest.order_by(found.at.desc(), found.dataset_name).limit(most).subquery("failing")
-    return list(session.execute(_told_failures(shown)))
+    return _told_failures(newest.order_by(found.at.desc(), found.dataset_name).limit(most).subquery("failing"))
 
 
 def _told_failures(failing: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
@@ -209,7 +263,9 @@ def _told_failures(failing: sa.Subquery) -> sa.Select[*tuple[Any, ...]]:
         .scalar_subquery()
     )
     told = sa.select(*LISTED, RUN.error, RUN.scope_detail, last_good.label("last_good"), times.label("times"))
-    same = sa.and_(_same(RUN, failing.c), RUN.profiled_at == failing.c.at, RUN.status == "failed")
+    # Behind a function, or SQLite would begin with all that ever failed.
+    is_failed = sa.func.coalesce(RUN.status, "") == "failed"
+    same = sa.and_(_same(RUN, failing.c), RUN.profiled_at == failing.c.at, is_failed)
     return told.join_from(failing, RUNS, same).order_by(*NEWEST_FIRST)
 
 
@@ -237,26 +293,49 @@ class Standing:
 
 
 def standing(session: Session, names: Collection[str] | None, at: datetime, most: int = 6) -> Standing:
-    is_here, is_open = STATE.vanished_at.is_(None), STATE.paused_at.is_(None)
-    is_due = sa.and_(is_here, is_open, sa.or_(STATE.due_at.is_(None), STATE.due_at <= at))
-    put_off = sa.and_(is_here, is_open, STATE.deferred_since.is_not(None))
-    counts = {"here": is_here, "due": is_due, "put_off": put_off, "paused": sa.and_(is_here, ~is_open)}
-    statement = sa.select(
-        STATE.warehouse,
-        STATE.decision_reason,
-        sa.func.count().label("tables"),
-        sa.func.min(STATE.table_name).label("table_name"),
-        sa.func.min(STATE.schema_name).label("schema_name"),
-        sa.func.max(STATE.decided_at, type_=STATE.decided_at.type).label("decided_at"),
-        sa.func.max(STATE.last_profiled_at, type_=STATE.decided_at.type).label("last_profiled_at"),
-        *(sa.func.sum(sa.case((claim, 1), else_=0)).label(name) for name, claim in counts.items()),
-    ).group_by(STATE.warehouse, STATE.decision_reason)
-    if names is not None:
-        statement = statement.where(STATE.warehouse.in_(sorted(names)))
-    rows = session.execute(statement.order_by(STATE.decision_reason.desc(), STATE.warehouse)).all()
-    sums = {name: sum(int(getattr(row, name)) for row in rows) for name in counts}
-    troubled = [row for row in rows if row.decision_reason in TROUBLES][:most]
-    return Standing(sums["here"], sums["due"], sums["put_off"], sums["paused"], troubled)
+    rows = session.execute(_standing(_named(names)), {"at": at}).all()
+    here, due, put_off, paused = (
+        sum(int(getattr(row, name)) for row in rows) for name in ("here", "due", "put_off", "paused")
+    )
+    return Standing(here, due, put_off, paused, [row for row in rows if row.table_name is not None][:most])
+
+
+@worded_once
+def _standing(names: Names) -> sa.Select[*tuple[Any, ...]]:
+    """By warehouse and reason, counted from an index; of what is troubled a name and times besides."""
+    s = STATE
+    is_here, is_open = s.vanished_at.is_(None), s.paused_at.is_(None)
+    is_due = sa.or_(s.due_at.is_(None), s.due_at <= sa.bindparam("at", type_=s.due_at.type))
+    claims = {
+        "here": is_here,
+        "due": sa.and_(is_here, is_open, is_due),
+        "put_off": sa.and_(is_here, is_open, s.deferred_since.is_not(None)),
+        "paused": sa.and_(is_here, ~is_open),
+    }
+    sums = (sa.func.sum(sa.case((claim, 1), else_=0)).label(name) for name, claim in claims.items())
+    counted = sa.select(s.warehouse, s.decision_reason, sa.func.count().label("tables"), *sums)
+    counts = counted.where(*_in(s.warehouse, names)).group_by(s.decision_reason, s.warehouse).subquery("counts")
+    troubles = _troubles(names).subquery("troubles")
+    same = sa.and_(troubles.c.warehouse == counts.c.warehouse, troubles.c.decision_reason == counts.c.decision_reason)
+    of_trouble = (column for column in troubles.c if column.name not in ("warehouse", "decision_reason"))
+    told = sa.select(*counts.c, *of_trouble).select_from(counts.outerjoin(troubles, same))
+    return told.order_by(counts.c.decision_reason.desc(), counts.c.warehouse)
+
+
+def _troubles(names: Names) -> sa.Select[*tuple[Any, ...]]:
+    s = STATE
+    return (
+        sa.select(
+            s.warehouse,
+            s.decision_reason,
+            sa.func.min(s.table_name).label("table_name"),
+            sa.func.min(s.schema_name).label("schema_name"),
+            sa.func.max(s.decided_at, type_=s.decided_at.type).label("decided_at"),
+            sa.func.max(s.last_profiled_at, type_=s.decided_at.type).label("last_profiled_at"),
+        )
+        .where(s.decision_reason.in_(TROUBLES), *_in(s.warehouse, names))
+        .group_by(s.decision_reason, s.warehouse)
+    )
 
 
 def stalest(session: Session, names: Collection[str] | None, most: int = 3) -> list[Any]:
@@ -264,16 +343,19 @@ def stalest(session: Session, names: Collection[str] | None, most: int = 3) -> l
 
     What was read or proved since the score was given is no longer behind.
     """
+    return list(session.execute(_stalest(_named(names), most)))
+
+
+@worded_once
+def _stalest(names: Names, most: int) -> sa.Select[*tuple[Any, ...]]:
     key = (*STATE_KEY, STATE.staleness_score, STATE.last_profiled_at, STATE.decision_reason, STATE.decided_at)
     hindered = STATE.decision_reason.in_(TROUBLES)
     is_known = sa.or_(STATE.decision_reason.is_(None), ~hindered)
     is_behind = (
         sa.func.coalesce(time, LONG_AGO) < STATE.decided_at for time in (STATE.last_profiled_at, STATE.sampled_at)
     )
-    wanted = sa.select(*key).where(STATE.staleness_score >= STALE, is_known, *is_behind)
-    if names is not None:
-        wanted = wanted.where(STATE.warehouse.in_(sorted(names)))
-    return list(session.execute(wanted.order_by(STATE.staleness_score.desc(), *NAME).limit(most)))
+    wanted = sa.select(*key).where(STATE.staleness_score >= STALE, is_known, *is_behind, *_in(STATE.warehouse, names))
+    return wanted.order_by(STATE.staleness_score.desc(), *NAME).limit(most)
 
 
 @dataclass(frozen=True)

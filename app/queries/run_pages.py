@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.queries.columns import RUN
+from app.queries.columns import RUN, RUNS
 from app.queries.lists import Cursor, Order, Shape
-from app.queries.runs import ORDER, TOLD, Runs
+from app.queries.runs import LISTED, ORDER, TOLD, Runs
 
 NEWEST = "-when"
 SIZE = 50
@@ -84,9 +84,16 @@ def turned(session: Session, wanted: Mapping[str, Any], found: Runs) -> Turned:
 
 
 def _rows(session: Session, found: Runs, order: Order, after: Cursor | None) -> Sequence[Any]:
-    keyed = found.listed.add_columns(*TOLD, *(c.label(f"key_{i}") for i, c in enumerate(order.columns)))
-    cut = keyed.order_by(*order.clauses).limit(SIZE + 1)
-    return session.execute(cut.where(order.after(after.key)) if after else cut).all()
+    """Chosen from one index, if it holds all that is asked; only those that are shown are read whole."""
+    keys = [column.label(f"key_{i}") for i, column in enumerate(order.columns)]
+    narrow = sa.select(RUN.run_id, RUN.dataset_name, *keys).where(*found.asked.conditions())
+    if after:
+        narrow = narrow.where(order.after(after.key))
+    shown = narrow.order_by(*order.clauses).limit(SIZE + 1).subquery("shown").c
+    same = sa.and_(shown.run_id == RUN.run_id, shown.dataset_name == RUN.dataset_name)
+    placed = [shown[key.name] for key in keys]
+    whole = sa.select(*LISTED, *TOLD, *placed).join_from(shown.run_id.table, RUNS, same)
+    return session.execute(whole.order_by(*Order(tuple(placed), order.shape, order.descending).clauses)).all()
 
 
 def _cursor(row: Any, found: Runs, order: Order) -> str:

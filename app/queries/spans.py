@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import GenericFunction
 
 from app.queries.columns import RUN, RUN_SPAN, RUNS
+from app.queries.lists import worded_once
 
 TABLE = (RUN_SPAN.warehouse, RUN_SPAN.schema_name, RUN_SPAN.table_name)
 FEW_RUNS = timedelta(days=2)
@@ -101,18 +102,24 @@ class Firsts:
 
 def first_runs(session: Session, step: int, since: datetime, chosen: Condition) -> Firsts:
     """Of the period from `since` on. Steps begin on whole hours or days of UTC, the first one before it."""
-    c = RUN_SPAN
-    ends = sa.func.min(c.first_at, type_=c.first_at.type), sa.func.max(c.last_at, type_=c.last_at.type)
-    by_table = sa.select(ends[0].label("first_at"), ends[1].label("last_at")).where(*chosen(c)).group_by(*TABLE)
-    t = by_table.subquery("tables").c
     begins = datetime.fromtimestamp(int(since.timestamp()) // step * step, UTC)
-    slot = sa.case((t.first_at >= begins, whole(epoch(t.first_at) / step)))
-    active = sa.func.sum(sa.case((t.last_at >= since, 1), else_=0))
-    first = sa.func.min(t.first_at, type_=c.first_at.type)
-    rows = session.execute(sa.select(slot, sa.func.count(), active, first).group_by(slot)).all()
+    rows = session.execute(_first_runs(chosen), {"begins": begins, "since": since, "step": step}).all()
     return Firsts(
         by_step={int(row[0]) * step: row[1] for row in rows if row[0] is not None},
         before=sum(row[1] for row in rows if row[0] is None),
         active=sum(int(row[2]) for row in rows),
         first_at=min((row[3] for row in rows), default=None),
     )
+
+
+@worded_once
+def _first_runs(chosen: Condition) -> sa.Select[*tuple[Any, ...]]:
+    """How many tables had their first run in each step from `begins` on, or before it (NULL)."""
+    c = RUN_SPAN
+    begins, since = (sa.bindparam(name, type_=c.first_at.type) for name in ("begins", "since"))
+    first = sa.func.min(c.first_at, type_=c.first_at.type).label("first_at")
+    is_active = sa.func.max(sa.case((c.last_at >= since, 1), else_=0)).label("is_active")
+    t = sa.select(first, is_active).where(*chosen(c)).group_by(*TABLE).subquery("tables").c
+    slot = sa.case((t.first_at >= begins, whole(epoch(t.first_at) / sa.bindparam("step", type_=sa.Integer))))
+    active, earliest = sa.func.sum(t.is_active), sa.func.min(t.first_at, type_=c.first_at.type)
+    return sa.select(slot, sa.func.count(), active, earliest).group_by(slot)

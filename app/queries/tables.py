@@ -201,10 +201,10 @@ def recent_runs(session: Session, tables: Sequence[Any], now: datetime, most: in
         .where(RUN.profiled_at >= sa.func.coalesce(first, since))
         .subquery()
     )
-    found: dict[TableRef, list[Any]] = {}
+    found: dict[tuple[str, str, str], list[Any]] = {}
     for row in session.execute(sa.select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.rank.desc())):
-        found.setdefault(TableRef(row.warehouse, row.schema_name, row.dataset_name), []).append(row)
-    return found
+        found.setdefault(row[:3], []).append(row)
+    return {TableRef(*table): rows for table, rows in found.items()}
 
 
 def find(session: Session, name: str, schema: str | None, warehouse: str | None) -> list[TableRef]:

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from profilemesh.storage.spans import MAY_FAIL
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,7 +66,17 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
         # Long lists have one of them in each row: without the decorator's own call around it.
-        return _in_utc if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+        return _in_utc if dialect.name == "postgresql" else _from_text
+
+
+def _from_text(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return read_time(value) or EPOCH
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else read_time(value) or EPOCH
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
@@ -155,7 +167,7 @@ class Count(sa.TypeDecorator[int]):
         return _whole(value)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
-        return _whole if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+        return _whole
 
 
 def _whole(value: Any) -> int | None:
@@ -183,6 +195,9 @@ def _shared(default: str, length: int | None = None) -> Mapped[str]:
 
 class Base(DeclarativeBase):
     """The metadata that the engine and the web app share."""
+
+
+SORTED_BY = ("duration_seconds", "rows_scanned", "row_count", "action", "scope", "has_drift", "status")
 
 
 class Run(Base):
@@ -223,7 +238,8 @@ class Run(Base):
     __table_args__ = (
         # For the beginnings of ids, which PostgreSQL finds in no index ordered by a language's rules.
         sa.Index("ix_profilemesh_runs_begins", "run_id", postgresql_ops={"run_id": "varchar_pattern_ops"}),
-        sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name"),
+        # With what a list is sorted and narrowed by, so that a period can be gone through without its rows.
+        sa.Index("ix_profilemesh_runs_newest", "profiled_at", "run_id", "dataset_name", *SORTED_BY),
         sa.Index("ix_profilemesh_runs_table", "warehouse", "schema_name", "dataset_name", "profiled_at", "run_id"),
         sa.Index("ix_profilemesh_runs_status", "status", "profiled_at", "run_id", "dataset_name"),
         sa.Index("ix_profilemesh_runs_dataset", "dataset_name", "profiled_at", "run_id"),
@@ -355,6 +371,15 @@ class TableState(Base):
     __table_args__ = (
         sa.Index("ix_profilemesh_table_state_claim", "claimed_by"),
         sa.Index("ix_profilemesh_table_state_decision", "decision_id"),
+        sa.Index(
+            "ix_profilemesh_table_state_standing",
+            "decision_reason",
+            "warehouse",
+            "vanished_at",
+            "paused_at",
+            "deferred_since",
+            "due_at",
+        ),
         sa.Index("ix_profilemesh_table_state_name", "table_name", "schema_name", "warehouse"),
         sa.Index(
             "ix_profilemesh_table_state_unlisted",
@@ -574,7 +599,7 @@ class LoggedDecision(Base):
     seconds_actual: Mapped[float | None] = mapped_column(Number)
 
     __table_args__ = (
-        sa.Index("ix_profilemesh_decisions_newest", "last_at", "id"),
+        sa.Index("ix_profilemesh_decisions_newest", "last_at", "id", "action", "reason", "warehouse"),
         sa.Index("ix_profilemesh_decisions_table", "warehouse", "schema_name", "table_name", "last_at", "id"),
         sa.Index("ix_profilemesh_decisions_plan", "plan_id"),
         sa.Index("ix_profilemesh_decisions_reason", "reason", "last_at", "id"),
@@ -625,7 +650,8 @@ class RunCount(Base):
 
 class RunSpan(Base):
     """From when to when a table has runs, of one environment, and the seconds that lie between two neighbours at most;
-    kept by triggers (`profilemesh/storage/spans.py`). Rows of one table are joined by whoever reads them."""
+    when one of them last failed and last ended otherwise; kept by triggers (`profilemesh/storage/spans.py`). Rows of
+    one table are joined by whoever reads them."""
 
     __tablename__ = "profilemesh_run_spans"
 
@@ -638,6 +664,20 @@ class RunSpan(Base):
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     longest_gap: Mapped[float] = mapped_column(sa.Double)
+    last_failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_good_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        sa.Index(
+            "ix_profilemesh_run_spans_failing",
+            "warehouse",
+            "schema_name",
+            "table_name",
+            postgresql_where=sa.text(MAY_FAIL),
+            sqlite_where=sa.text(MAY_FAIL),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class ColumnName(Base):

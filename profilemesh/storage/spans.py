@@ -5,6 +5,9 @@ runs: the first and the last run of a table are known, and in between no two nei
 `longest_gap` seconds, so that a period longer than that which begins and ends between them must hold one. The gap may
 be told too long, never too short: who reads looks at the runs themselves where it does not settle the question.
 
+`last_failed_at` and `last_good_at` are the last run that failed and the last that ended otherwise. Few tables have the
+former after the latter, and those that fail now are among them.
+
 As with the counts, each transaction on PostgreSQL adds rows of its own (`part`), which are folded now and then; rows of
 one table are joined by whoever reads. A run that is gone or moved makes its table's rows anew, one transaction at a
 time.
@@ -21,6 +24,10 @@ KEY = ("warehouse", "schema_name", "table_name", "warehouse_type", "environment"
 OF_RUN = ("warehouse", "schema_name", "dataset_name", "warehouse_type", "environment")
 _NAMED, _FROM_RUN = ", ".join(KEY), ", ".join(OF_RUN)
 _LOCK = 1347243845
+FAILED, GOOD = "status = 'failed'", "status NOT IN ('failed', 'running')"
+MAY_FAIL = "last_failed_at IS NOT NULL AND (last_good_at IS NULL OR last_good_at <= last_failed_at)"
+"""As the index of spans has it."""
+_TOLD = "first_at, last_at, longest_gap, last_failed_at, last_good_at"
 
 
 def install(connection: Connection) -> None:
@@ -52,9 +59,10 @@ def _spanning(runs: str, lasting: object, part: str, where: str = "true") -> str
     before = "lag(profiled_at) OVER pair"
     gap = lasting("profiled_at", before)  # type: ignore[operator]
     return (
-        f"INSERT INTO {SPANS} AS s ({_NAMED}, part, first_at, last_at, longest_gap) "
-        f"SELECT {_FROM_RUN}, {part}, min(profiled_at), max(profiled_at), coalesce(max(gap), 0) FROM ("
-        f"SELECT {_FROM_RUN}, profiled_at, CASE WHEN {before} IS NULL THEN 0 ELSE {gap} END AS gap "
+        f"INSERT INTO {SPANS} AS s ({_NAMED}, part, {_TOLD}) "
+        f"SELECT {_FROM_RUN}, {part}, min(profiled_at), max(profiled_at), coalesce(max(gap), 0), "
+        f"max(CASE WHEN {FAILED} THEN profiled_at END), max(CASE WHEN {GOOD} THEN profiled_at END) FROM ("
+        f"SELECT {_FROM_RUN}, profiled_at, status, CASE WHEN {before} IS NULL THEN 0 ELSE {gap} END AS gap "
         f"FROM {runs} r WHERE {where} WINDOW pair AS ({neighbours})) spanned GROUP BY {_FROM_RUN}"
     )
 
@@ -62,7 +70,9 @@ def _spanning(runs: str, lasting: object, part: str, where: str = "true") -> str
 _ADDED = (
     f" ON CONFLICT ({_NAMED}, part) DO UPDATE SET first_at = least(s.first_at, excluded.first_at), "
     "last_at = greatest(s.last_at, excluded.last_at), longest_gap = greatest(s.longest_gap, excluded.longest_gap, "
-    f"{_lasting('excluded.first_at', 's.last_at')}, {_lasting('s.first_at', 'excluded.last_at')})"
+    f"{_lasting('excluded.first_at', 's.last_at')}, {_lasting('s.first_at', 'excluded.last_at')}), "
+    "last_failed_at = greatest(s.last_failed_at, excluded.last_failed_at), "
+    "last_good_at = greatest(s.last_good_at, excluded.last_good_at)"
 )
 
 
@@ -74,7 +84,7 @@ def postgres() -> Iterator[str]:
         "THEN PERFORM profilemesh_fold_spans(); END IF; RETURN NULL; END"
     )
     add = f"DECLARE added bigint; BEGIN {{before}} {_spanning('{came}', _lasting, 'txid_current()')}{_ADDED}; {count}"
-    came, gone = _without("new_rows", "old_rows"), _without("old_rows", "new_rows")
+    came, gone = _without("new_rows", "old_rows"), _gone("old_rows", "new_rows")
     yield _function("run_spans_insert", f"{add.format(before='', came='new_rows')} {sometimes}")
     yield _function("run_spans_update", f"{add.format(before=_renewed(gone), came=came)} {sometimes}")
     yield _function("run_spans_delete", f"BEGIN {_renewed('old_rows')} RETURN NULL; END")
@@ -96,8 +106,15 @@ def _function(name: str, body: str, returns: str = "trigger") -> str:
 
 def _without(some: str, others: str) -> str:
     """Of an update, what another run does not go on telling."""
-    told = f"{_FROM_RUN}, profiled_at"
+    told = f"{_FROM_RUN}, profiled_at, status"
     return f"(SELECT {told} FROM {some} EXCEPT SELECT {told} FROM {others})"
+
+
+def _gone(old: str, new: str) -> str:
+    """What made a span what it is and is no more; a run that was running and ended has only come."""
+    place = f"{_FROM_RUN}, profiled_at"
+    still = f"({place}) IN (SELECT {place} FROM {new})"
+    return f"(SELECT * FROM {_without(old, new)} r WHERE status <> 'running' OR NOT {still})"
 
 
 def _renewed(gone: str) -> str:
@@ -121,19 +138,21 @@ def _fold() -> str:
     return (
         f"BEGIN IF NOT pg_try_advisory_xact_lock({_LOCK}) THEN RETURN; END IF; "
         f"WITH gone AS (DELETE FROM {SPANS} WHERE part > 0 RETURNING *), swept AS ({swept}) "
-        f"INSERT INTO {SPANS} AS s ({_NAMED}, part, first_at, last_at, longest_gap) SELECT {_NAMED}, 0, min(first_at), "
-        f"max(last_at), greatest(max(longest_gap), max({_lasting('first_at', 'reached')})) "
+        f"INSERT INTO {SPANS} AS s ({_NAMED}, part, {_TOLD}) SELECT {_NAMED}, 0, min(first_at), max(last_at), "
+        f"greatest(max(longest_gap), max({_lasting('first_at', 'reached')})), max(last_failed_at), max(last_good_at) "
         f"FROM swept GROUP BY {_NAMED}{_ADDED}; END"
     )
 
 
 def sqlite() -> Iterator[str]:
     add, lose = _sqlite_add(), _sqlite_lose()
-    told = [*OF_RUN, "profiled_at"]
-    moved = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in told)
+    is_moved = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in (*OF_RUN, "profiled_at"))
+    is_other, has_ended = "OLD.status IS NOT NEW.status", "OLD.status = 'running'"
+    update = "AFTER UPDATE ON profilemesh_runs WHEN"
     for name, when, body in (
         ("insert", "AFTER INSERT ON profilemesh_runs", add),
-        ("update", f"AFTER UPDATE ON profilemesh_runs WHEN {moved}", lose + add),
+        ("update", f"{update} {is_moved} OR ({is_other} AND NOT {has_ended})", lose + add),
+        ("end", f"{update} {is_other} AND {has_ended} AND NOT ({is_moved})", add),
         ("delete", "AFTER DELETE ON profilemesh_runs", lose),
     ):
         yield f"DROP TRIGGER IF EXISTS profilemesh_run_spans_{name}"
@@ -146,12 +165,21 @@ def _sqlite_add() -> str:
         _sqlite_lasting("excluded.first_at", f"{SPANS}.last_at"),
         _sqlite_lasting(f"{SPANS}.first_at", "excluded.last_at"),
     )
+    ends = (f"CASE WHEN NEW.{outcome} THEN NEW.profiled_at END" for outcome in (FAILED, GOOD))
     return (
-        f"INSERT INTO {SPANS} ({_NAMED}, part, first_at, last_at, longest_gap) "
-        f"VALUES ({values}, 0, NEW.profiled_at, NEW.profiled_at, 0) ON CONFLICT ({_NAMED}, part) DO UPDATE SET "
+        f"INSERT INTO {SPANS} ({_NAMED}, part, {_TOLD}) "
+        f"VALUES ({values}, 0, NEW.profiled_at, NEW.profiled_at, 0, {', '.join(ends)}) "
+        f"ON CONFLICT ({_NAMED}, part) DO UPDATE SET "
         f"first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at), "
-        f"longest_gap = max(longest_gap, {after}, {before});"
+        f"longest_gap = max(longest_gap, {after}, {before}), "
+        f"{', '.join(f'{name} = {_sqlite_later(name)}' for name in ('last_failed_at', 'last_good_at'))};"
     )
+
+
+def _sqlite_later(name: str) -> str:
+    """SQLite's max() of something and NULL is NULL."""
+    old, new = f"{SPANS}.{name}", f"excluded.{name}"
+    return f"max(coalesce({old}, {new}), coalesce({new}, {old}))"
 
 
 def _sqlite_lose() -> str:
@@ -169,5 +197,6 @@ def _sqlite_lose() -> str:
     return (
         f"DELETE FROM {SPANS} WHERE {span} AND NOT EXISTS (SELECT 1 {run});"
         f"UPDATE {SPANS} SET first_at = {nearest('', 'ASC')}, last_at = {nearest('', 'DESC')}, "
-        f"longest_gap = max(longest_gap, {pause}) WHERE {span};"
+        f"longest_gap = max(longest_gap, {pause}), last_failed_at = {nearest(f' AND r.{FAILED}', 'DESC')}, "
+        f"last_good_at = {nearest(f' AND r.{GOOD}', 'DESC')} WHERE {span};"
     )

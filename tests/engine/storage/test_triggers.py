@@ -129,7 +129,25 @@ def spans_as_kept(session: Session) -> dict[Table, tuple[datetime, datetime, flo
     return found
 
 
+def ends_by_hand(session: Session) -> dict[Table, tuple[datetime | None, datetime | None]]:
+    """When a run last failed, and last ended otherwise."""
+    found: dict[Table, tuple[datetime | None, datetime | None]] = defaultdict(lambda: (None, None))
+    for run in session.scalars(sa.select(Run).order_by(Run.profiled_at)):
+        table = run.warehouse, run.schema_name, run.dataset_name
+        failed, good = found[table]
+        is_good = run.status not in ("failed", "running")
+        found[table] = (run.profiled_at if run.status == "failed" else failed, run.profiled_at if is_good else good)
+    return dict(found)
+
+
+def ends_as_kept(session: Session) -> dict[Table, tuple[datetime | None, datetime | None]]:
+    key = RunSpan.warehouse, RunSpan.schema_name, RunSpan.table_name
+    ends = (sa.func.max(end, type_=end.type) for end in (RunSpan.last_failed_at, RunSpan.last_good_at))
+    return {tuple(row[:3]): tuple(row[3:]) for row in session.execute(sa.select(*key, *ends).group_by(*key))}
+
+
 def assert_spanned(session: Session) -> None:
+    assert ends_as_kept(session) == ends_by_hand(session)
     times, spans = times_by_hand(session), spans_as_kept(session)
     assert {table: span[:2] for table, span in spans.items()} == {t: (all_[0], all_[-1]) for t, all_ in times.items()}
     for table, all_ in times.items():

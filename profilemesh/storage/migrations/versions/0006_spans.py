@@ -33,6 +33,17 @@ def create_spans() -> None:
         sa.Column("first_at", TIME, nullable=False),
         sa.Column("last_at", TIME, nullable=False),
         sa.Column("longest_gap", sa.Double, nullable=False),
+        sa.Column("last_failed_at", TIME),
+        sa.Column("last_good_at", TIME),
+        sqlite_with_rowid=False,
+    )
+    may_fail = sa.text(spans.MAY_FAIL)
+    op.create_index(
+        "ix_profilemesh_run_spans_failing",
+        spans.SPANS,
+        ["warehouse", "schema_name", "table_name"],
+        postgresql_where=may_fail,
+        sqlite_where=may_fail,
     )
 
 
@@ -61,7 +72,15 @@ def create_indexes() -> None:
         postgresql_where=is_unresolved,
         sqlite_where=is_unresolved,
     )
-    op.create_index("ix_profilemesh_decisions_reason", "profilemesh_decisions", ["reason", "last_at", "id"])
+    decisions = "profilemesh_decisions"
+    op.create_index("ix_profilemesh_decisions_reason", decisions, ["reason", "last_at", "id"])
+    op.drop_index("ix_profilemesh_decisions_newest", decisions)
+    op.create_index("ix_profilemesh_decisions_newest", decisions, ["last_at", "id", "action", "reason", "warehouse"])
+    standing = ["decision_reason", "warehouse", "vanished_at", "paused_at", "deferred_since", "due_at"]
+    op.create_index("ix_profilemesh_table_state_standing", states, standing)
+    sorted_by = ["duration_seconds", "rows_scanned", "row_count", "action", "scope", "has_drift", "status"]
+    op.drop_index("ix_profilemesh_runs_newest", runs)
+    op.create_index("ix_profilemesh_runs_newest", runs, ["profiled_at", "run_id", "dataset_name", *sorted_by])
     is_failed, is_unknown = sa.text("status = 'failed'"), sa.text("columns IS NULL")
     op.create_index(
         "ix_profilemesh_runs_failed",
