@@ -25,7 +25,7 @@ from app import (
     security,
     storage,
 )
-from app.links import NameConverter
+from app.links import FindingConverter, NameConverter
 from app.pages import columns, compare, drift, help, plan, replay, runs, search, tables, triage, warehouses
 from app.settings import read_settings, storage_url
 
@@ -41,7 +41,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(API_TITLE="ProfileMesh", API_VERSION=version("profilemesh"))
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    app.url_map.converters["name"] = NameConverter
+    app.url_map.converters |= {"name": NameConverter, "finding": FindingConverter}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     formats.init_app(app)
     frame.init_app(app)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
-from werkzeug.routing import PathConverter
+from werkzeug.routing import BaseConverter, PathConverter
 
 DEFAULTS: Mapping[str, Any] = {"days": 30, "page": 1}
 DAYS = (1, 7, 30, 90, 365)
@@ -18,6 +18,14 @@ class Wanted(dict[str, Any]):
     def __init__(self, chosen: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         super().__init__(chosen)
         self.defaults = defaults
+
+
+class FindingConverter(BaseConverter):
+    """The id of a finding: anything but the word that stands in its place to triage many at once. An address of two
+    resources would allow what neither of them does."""
+
+    regex = r"(?!triage\Z)[^/]+"
+    part_isolating = True
 
 
 class NameConverter(PathConverter):

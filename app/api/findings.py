@@ -56,7 +56,7 @@ class Findings(MethodView):
         return send([finding_json(row) for row in part.rows], part_headers(part, wanted))
 
 
-@blueprint.route("/findings/<string:finding_id>")
+@blueprint.route("/findings/<finding:finding_id>")
 class OneFinding(MethodView):
     decorators = [remembered]  # noqa: RUF012 - as Flask has it
 

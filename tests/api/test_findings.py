@@ -210,3 +210,10 @@ def test_pages_of_other_origins_may_not_post(client: FlaskClient) -> None:
     wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     answer = client.options("/api/findings/a/triage", headers={"Origin": ORIGIN, **wanted})
     assert "POST" not in answer.headers.get("Access-Control-Allow-Methods", "")
+
+
+def test_each_address_allows_what_it_does_and_nothing_else(client: FlaskClient) -> None:
+    allowed = client.options("/api/findings/triage").headers["Allow"]
+    assert set(allowed.split(", ")) == {"OPTIONS", "POST"}
+    assert client.get("/api/findings/triage").status_code == 405
+    assert client.get("/api/findings/triages").json["detail"] == "Finding triages not found"
