@@ -20,7 +20,9 @@ def init_app(app: Flask) -> None:
 
 def compress(response: Response) -> Response:
     kind = response.content_type or ""
-    if response.direct_passthrough or not (kind.startswith(COMPRESSED) or "javascript" in kind):
+    if request.endpoint == "static" and response.status_code == 200 and _takes_gzip() and _is_text(kind):
+        _read(response)
+    if response.direct_passthrough or not _is_text(kind):
         return response
     response.vary.add("Accept-Encoding")
     if not _takes_gzip() or response.status_code in (204, 304) or "Content-Encoding" in response.headers:
@@ -34,6 +36,19 @@ def compress(response: Response) -> Response:
         response.set_data(_compressed(body))
     response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _is_text(kind: str) -> bool:
+    return kind.startswith(COMPRESSED) or "javascript" in kind
+
+
+def _read(response: Response) -> None:
+    """A file of ours, into memory; weakly tagged, because compressed it is not the same to the byte."""
+    response.direct_passthrough = False
+    response.make_sequence()
+    tag = response.get_etag()[0]
+    if tag:
+        response.set_etag(tag, weak=True)
 
 
 def _takes_gzip() -> bool:

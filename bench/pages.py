@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from _around_runs import surround
+from _around_runs import run_elsewhere, surround
 from _served import postgres, psql
 from flask import Flask
 from flask.testing import FlaskClient
@@ -47,6 +47,7 @@ PAGES = (
     "/?days=90",
     "/?warehouse={warehouse}",
     "/?environment=synthetic",
+    "/?environment=staging",
     "/tables",
     "/tables?q=ord",
     "/tables?warehouse={warehouse}",
@@ -62,6 +63,9 @@ PAGES = (
     "/runs",
     "/runs?warehouse={warehouse}",
     "/runs?status=failed",
+    "/runs?sort=-took",
+    "/runs?drift=true",
+    "/runs?action=sample",
     "/runs?days=90&page=100",
     "/runs/{run}",
     "/compare?run={run}",
@@ -136,6 +140,7 @@ def loaded(url: str, runs: int, tables: int, out: Console) -> None:
     storage = open_storage(url)
     load(storage, runs, datetime.now(UTC).date(), out, tables=tables)
     surround(storage, datetime.now(UTC))
+    run_elsewhere(storage, datetime.now(UTC))
     storage.close()
 
 

@@ -11,15 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries import failures, spans
-from app.queries.columns import EVENT, RUN, RUN_COUNT, RUNS, STATE
+from app.queries.columns import RUN, RUN_COUNT, RUNS, STATE
 from app.queries.counts import (
     Piece,
     Stretch,
     drift_between,
-    is_drift,
     periods,
     runs_between,
-    severity_of,
     without_times,
 )
 from app.queries.lists import worded_once
@@ -178,11 +176,10 @@ class Drift:
 
 
 def drift(session: Session, period: Period, wanted: Mapping[str, Any], names: Collection[str] | None) -> Drift:
-    if wanted["environment"]:
-        return _drift_of_runs(session, period, wanted)
     found = Drift()
     parts, times = without_times(period.parts)
-    for current, at, severity, count in session.execute(_drift(parts, _named(names)), times):
+    drifted = _drift(parts, _named(names), wanted["environment"] or None)
+    for current, at, severity, count in session.execute(drifted, times):
         found.add(current, period.step_at(at) if at else 0, severity, int(count))
     return found
 
@@ -200,24 +197,14 @@ def _in(column: sa.ColumnElement[str], names: Names) -> list[sa.ColumnElement[bo
 
 
 @worded_once
-def _drift(parts: tuple[Stretch, ...], names: Names) -> sa.Select[*tuple[Any, ...]]:
-    c = drift_between(parts, lambda columns: _in(columns.warehouse, names)).c
+def _drift(parts: tuple[Stretch, ...], names: Names, environment: str | None) -> sa.Select[*tuple[Any, ...]]:
+    def chosen(columns: Any) -> list[sa.ColumnElement[bool]]:
+        of_environment = [columns.environment == environment] if environment else []
+        return [*_in(columns.warehouse, names), *of_environment]
+
+    c = drift_between(parts, chosen).c
     key = c.period, _step_of(c), c.severity
     return sa.select(*key, sa.func.sum(c.events)).group_by(*key)
-
-
-def _drift_of_runs(session: Session, period: Period, wanted: Mapping[str, Any]) -> Drift:
-    """Where only the run tells what is asked for."""
-    of_run = sa.select(RUN.run_id).where(RUN.run_id == EVENT.run_id, RUN.dataset_name == EVENT.table_name)
-    rows = session.execute(
-        sa.select(EVENT.timestamp, severity_of(EVENT))
-        .where(is_drift(), EVENT.timestamp >= period.before, EVENT.timestamp <= period.now)
-        .where(of_run.where(*Narrowed.by(wanted)(RUN)).exists())
-    )
-    found = Drift()
-    for time, severity in rows:
-        found.add(int(time >= period.since), period.step_at(time), severity, 1)
-    return found
 
 
 def newest_runs(session: Session, wanted: Mapping[str, Any], most: int = 8) -> list[Any]:
@@ -378,7 +365,7 @@ class Choices:
         return {wanted, *(name for name, types in self.types.items() if wanted in types)} if wanted else None
 
     def narrowing(self, environment: str | None) -> str | None:
-        """None where all runs are of it: what drifted knows its environment by its run alone, which takes long."""
+        """None where all runs are of it: what is open and what was spared knows none, and is shown without."""
         return None if self.runs_in == {environment} else environment
 
 

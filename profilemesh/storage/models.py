@@ -295,6 +295,8 @@ class Event(Base):
     run_id: Mapped[str | None] = mapped_column(CleanText(36))
     warehouse: Mapped[str] = _shared("unknown")
     schema_name: Mapped[str] = _shared("")
+    # Its run's, written by the database itself; None without a run.
+    environment: Mapped[str | None] = mapped_column(CleanText)
     table_name: Mapped[str | None] = mapped_column(CleanText)
     column_name: Mapped[str | None] = mapped_column(CleanText)
     metric_name: Mapped[str | None] = mapped_column(CleanText(100))
@@ -698,13 +700,15 @@ class ColumnName(Base):
 
 
 class DriftCount(Base):
-    """How many drift events fell into one UTC hour or day, by warehouse and severity; kept as `RunCount` is."""
+    """How many drift events fell into one UTC hour or day, by warehouse, environment (empty without a run)
+    and severity; kept as `RunCount` is."""
 
     __tablename__ = "profilemesh_drift_counts"
 
     span: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
     warehouse: Mapped[str] = mapped_column(CleanText, primary_key=True)
+    environment: Mapped[str] = mapped_column(CleanText, primary_key=True)
     severity: Mapped[str] = mapped_column(CleanText, primary_key=True)
     part: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     events: Mapped[int] = mapped_column(sa.BigInteger)

@@ -5,6 +5,7 @@
   with the last run;
 - a run for which drift is stored has `has_drift`;
 - a name that an older writer leaves NULL is empty, and its events belong to the warehouse and schema of their run;
+- every event knows the environment of its run, whichever of the two comes first;
 - on SQLite, which keeps times as texts, all are written alike.
 
 On PostgreSQL a statement's changes are summed up once and added as rows of the transaction's own, so that writers do
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 RUN_KEY = ("warehouse", "warehouse_type", "environment", "status", "scope")
 RUN_SUMS = ("runs", "rows_scanned", "rows_sum", "rows_counted")
-DRIFT_KEY = ("warehouse", "severity")
+DRIFT_KEY = ("warehouse", "environment", "severity")
 IS_DRIFT = "event_type IN ('DataDriftDetected', 'SchemaChangeDetected')"
 NAMED = ("profilemesh_runs", "profilemesh_results", "profilemesh_events")
 TABLE_OF_RUN = "warehouse, schema_name, dataset_name"
@@ -56,7 +57,7 @@ _RUNS = (
 )
 SEVERITY = "CASE WHEN lower(drift_severity) IN ('low', 'medium', 'high') THEN lower(drift_severity) ELSE 'low' END"
 _DRIFT = (
-    "SELECT {sign} AS sign, timestamp AS at, warehouse, "
+    "SELECT {sign} AS sign, timestamp AS at, warehouse, coalesce(environment, '') AS environment, "
     + SEVERITY
     + " AS severity, {sign} AS events FROM {rows} WHERE "
     + IS_DRIFT
@@ -111,6 +112,10 @@ def postgres() -> Iterator[str]:
     yield _postgres_function("place_event", f"BEGIN {_POSTGRES_PLACE} RETURN NEW; END")
     when = f"FOR EACH ROW WHEN ({_UNPLACED})"
     yield _postgres_trigger("b_place_event", "profilemesh_events", "BEFORE INSERT", when, function="place_event")
+    of_run = f"SELECT r.environment INTO NEW.environment FROM {_RUN_OF_EVENT} LIMIT 1; RETURN NEW;"
+    yield _postgres_function("give_environment", f"BEGIN {of_run} END")
+    when = f"FOR EACH ROW WHEN ({_OF_SOME_RUN})"
+    yield _postgres_trigger("c_environment", "profilemesh_events", "BEFORE INSERT", when, function="give_environment")
 
 
 def _postgres_function(name: str, body: str, returns: str = "trigger") -> str:
@@ -195,6 +200,19 @@ _POSTGRES_MARK = (
 )
 
 
+_UNSETTLED = "e.run_id = n.run_id AND e.table_name = n.dataset_name AND e.environment IS DISTINCT FROM n.environment"
+# Asked first: an update of no rows has triggers too, which would come back here for ever.
+_POSTGRES_SETTLE = (
+    f" IF EXISTS (SELECT 1 FROM profilemesh_events e, new_rows n WHERE {_UNSETTLED}) THEN UPDATE profilemesh_events e "
+    f"SET environment = n.environment FROM new_rows n WHERE {_UNSETTLED}; END IF;"
+)
+_SQLITE_SETTLE = (
+    "UPDATE profilemesh_events SET environment = NEW.environment WHERE run_id = NEW.run_id "
+    "AND table_name = NEW.dataset_name AND environment IS NOT NEW.environment;"
+)
+
+
+_OF_SOME_RUN = "NEW.run_id IS NOT NULL AND NEW.environment IS NULL"
 _UNPLACED = "NEW.warehouse = 'unknown' AND NEW.schema_name = '' AND NEW.run_id IS NOT NULL"
 _RUN_OF_EVENT = "profilemesh_runs r WHERE r.run_id = NEW.run_id AND r.dataset_name = NEW.table_name"
 _POSTGRES_PLACE = (
@@ -225,6 +243,16 @@ def sqlite() -> Iterator[str]:
         f"{_RUN_OF_EVENT} LIMIT 1) WHERE event_id = NEW.event_id AND EXISTS (SELECT 1 FROM {_RUN_OF_EVENT});"
     )
     yield from _sqlite_trigger("place_event", f"AFTER INSERT ON profilemesh_events WHEN {_UNPLACED}", place)
+    settle = (
+        f"UPDATE profilemesh_events SET environment = (SELECT r.environment FROM {_RUN_OF_EVENT} LIMIT 1) "
+        f"WHERE event_id = NEW.event_id AND EXISTS (SELECT 1 FROM {_RUN_OF_EVENT});"
+    )
+    yield from _sqlite_trigger("environment", f"AFTER INSERT ON profilemesh_events WHEN {_OF_SOME_RUN}", settle)
+    # Not with every change of a run: that is changed in turn where drift is counted, and there SQLite would not count
+    # what is changed inside of it.
+    is_other = "WHEN OLD.environment IS NOT NEW.environment"
+    yield from _sqlite_trigger("settle_insert", "AFTER INSERT ON profilemesh_runs", _SQLITE_SETTLE)
+    yield from _sqlite_trigger("settle_update", f"AFTER UPDATE ON profilemesh_runs {is_other}", _SQLITE_SETTLE)
 
 
 # Times are compared as texts, so that all must be written alike: another writer may leave out the fraction, or write a
@@ -265,7 +293,7 @@ def _sqlite_count(counts: str, key: tuple[str, ...], sums: tuple[str, ...], sour
     return added
 
 
-_EVENT = {"timestamp", "warehouse", "drift_severity", "event_type"}
+_EVENT = {"timestamp", "warehouse", "environment", "drift_severity", "event_type"}
 
 
 def _old_hours(table: str) -> str:
@@ -287,7 +315,7 @@ _SQLITE_MARK = (
 
 # What else follows from a new row, and from one that is gone; an update is both.
 _POSTGRES_ASIDE = {
-    ("profilemesh_runs", "NEW"): _POSTGRES_REGISTER,
+    ("profilemesh_runs", "NEW"): _POSTGRES_REGISTER + _POSTGRES_SETTLE,
     ("profilemesh_runs", "OLD"): _POSTGRES_FORGET,
     ("profilemesh_events", "NEW"): _POSTGRES_MARK,
 }

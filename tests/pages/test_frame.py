@@ -1,5 +1,6 @@
 """What every page has: safe headers, nothing inline, errors that say what to do."""
 
+import gzip
 import re
 import runpy
 import zlib
@@ -155,3 +156,15 @@ def test_the_docs_have_a_picture_of_each_page(shop: Flask, scheme: str) -> None:
             assert (
                 picture.read(8) == b"\x89PNG\r\n\x1a\n" and picture.seek(16) and picture.read(4) == (1400).to_bytes(4)
             ), name
+
+
+def test_files_of_ours_are_sent_compressed_and_known_again(shop: Flask) -> None:
+    client, path = shop.test_client(), "/static/vendor/htmx@2.0.11/htmx.min.js"
+    plain, packed = client.get(path), client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(packed.data) == plain.data and 2 * len(packed.data) < len(plain.data)
+    assert packed.headers["Content-Encoding"] == "gzip" and "Accept-Encoding" in packed.vary
+    assert packed.headers["Content-Length"] == str(len(packed.data))
+    known = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    assert client.get(path, headers=known).status_code == 304
+    part = client.get(path, headers={"Accept-Encoding": "gzip", "Range": "bytes=0-9"})
+    assert (part.status_code, part.data) == (206, plain.data[:10])

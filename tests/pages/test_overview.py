@@ -91,9 +91,13 @@ def test_open_findings_are_told_with_what_was_found(client: FlaskClient, session
     assert tile(overview(client), "Open drift") == "3–·3found"
     assert tile(overview(client, "warehouse=clicks"), "Open drift") == "1–·1found"
     assert tile(overview(client, "environment=production"), "Open drift") == "3–·3found"
-    add_run(session, "c", environment="staging", columns={})
+    staged = add_run(session, "c", environment="staging", columns={})
+    for days in (0, 3, 9):
+        add_drift(session, staged, at=NOW - timedelta(days=days))
     session.commit()
     assert tile(overview(client, "environment=production"), "Drift found") == "3–"
+    assert tile(overview(client, "environment=staging"), "Drift found") == "3–"
+    assert tile(overview(client, "environment=staging&days=7"), "Drift found") == "2–"
     assert tile(overview(client, "environment=staging"), "Runs") == "1–"
 
 

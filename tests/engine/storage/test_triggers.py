@@ -50,8 +50,9 @@ def a_run(dice: random.Random, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def an_event(dice: random.Random) -> dict[str, Any]:
+def an_event(dice: random.Random, run_id: str | None = None) -> dict[str, Any]:
     return {
+        "run_id": run_id,
         "event_id": str(uuid.UUID(int=dice.getrandbits(128))),
         "event_type": dice.choice(["DataDriftDetected", "SchemaChangeDetected", "ProfilingStarted"]),
         "warehouse": dice.choice(["shop", "lake"]),
@@ -87,17 +88,21 @@ def runs_as_counted(session: Session) -> Sums:
 
 def drift_by_hand(session: Session) -> Sums:
     found: Sums = defaultdict(lambda: (0.0,))
+    environments = {(run.run_id, run.dataset_name): run.environment for run in session.scalars(sa.select(Run))}
     for event in session.scalars(sa.select(Event).where(Event.event_type != "ProfilingStarted")):
         severity = {"HIGH": "high", "medium": "medium"}.get(event.drift_severity or "", "low")
+        # Of a run that is gone the event alone remembers it.
+        environment = environments.get((event.run_id or "", event.table_name or ""), event.environment) or ""
         for slot in slots(event.timestamp):
-            found[(*slot, event.warehouse, severity)] = (found[(*slot, event.warehouse, severity)][0] + 1,)
+            key = (*slot, event.warehouse, environment, severity)
+            found[key] = (found[key][0] + 1,)
     return dict(found)
 
 
 def drift_as_counted(session: Session) -> Sums:
-    key = (DriftCount.span, DriftCount.at, DriftCount.warehouse, DriftCount.severity)
+    key = (DriftCount.span, DriftCount.at, DriftCount.warehouse, DriftCount.environment, DriftCount.severity)
     rows = session.execute(sa.select(*key, sa.func.sum(DriftCount.events)).group_by(*key)).all()
-    return {tuple(row[:4]): (float(row[4]),) for row in rows if row[4]}
+    return {tuple(row[:5]): (float(row[5]),) for row in rows if row[5]}
 
 
 Table = tuple[str, str, str]
@@ -168,12 +173,17 @@ def change(session: Session, dice: random.Random) -> None:
     if step < 2 or not ids:
         session.execute(sa.insert(Run), [a_run(dice) for _ in range(dice.randrange(1, 6))])
     elif step == 2:
-        session.execute(sa.insert(Event), [an_event(dice) for _ in range(dice.randrange(1, 6))])
+        # Some before their run, and some of none.
+        coming = a_run(dice, dataset_name="orders")
+        run_ids = [None, coming["run_id"], *ids[:3]]
+        session.execute(sa.insert(Event), [an_event(dice, dice.choice(run_ids)) for _ in range(dice.randrange(1, 6))])
+        session.execute(sa.insert(Run), [coming])
     elif step == 3:
         session.execute(sa.update(Run).where(some).values(status="success", scope="full", row_count=9))
     elif step == 4:
         moved = NOW - timedelta(days=dice.randrange(3))
-        session.execute(sa.update(Run).where(some).values(profiled_at=moved, warehouse="shop", has_drift=True))
+        there = {"warehouse": "shop", "environment": dice.choice(["production", "test"])}
+        session.execute(sa.update(Run).where(some).values(profiled_at=moved, has_drift=True, **there))
     elif step == 5:
         session.execute(sa.delete(Run).where(some))
     else:

@@ -33,6 +33,7 @@ def upgrade() -> None:
     for table, defaults in DEFAULTS.items():
         give_defaults(table, defaults)
     create_indexes()
+    place_events()
     register_tables()
     create_counts()
     triggers.install(op.get_bind())
@@ -95,6 +96,16 @@ def create_indexes() -> None:
         )
 
 
+def place_events() -> None:
+    """Every event knows the environment of its run."""
+    events = "profilemesh_events"
+    op.add_column(events, sa.Column("environment", sa.String()))
+    op.execute(
+        f"UPDATE {events} SET environment = (SELECT r.environment FROM profilemesh_runs r "
+        f"WHERE r.run_id = {events}.run_id AND r.dataset_name = {events}.table_name) WHERE run_id IS NOT NULL"
+    )
+
+
 def register_tables() -> None:
     """Every table with a run has a state."""
     state = "profilemesh_table_state"
@@ -128,7 +139,7 @@ def create_counts() -> None:
     op.create_table(
         "profilemesh_drift_counts",
         *slot(),
-        *(sa.Column(name, sa.String(), primary_key=True) for name in ("warehouse", "severity")),
+        *(sa.Column(name, sa.String(), primary_key=True) for name in ("warehouse", "environment", "severity")),
         sa.Column("part", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("events", sa.BigInteger, nullable=False),
     )
