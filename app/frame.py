@@ -24,12 +24,17 @@ def init_app(app: Flask) -> None:
     app.url_defaults(name_content)
 
 
-def open_findings(warehouses: Collection[str] | None = None) -> Open:
-    """In these warehouses (None: in all); counted once a page."""
+def open_findings(warehouses: Collection[str] | None = None, environment: str | None = None) -> Open:
+    """In these warehouses and this environment (None: in all); counted once a page."""
     if COUNTED not in request.environ:
         request.environ[COUNTED] = findings.count_open(db.session(), datetime.now(UTC))
-    counts: dict[str, Open] = request.environ[COUNTED]
-    return sum((count for name, count in counts.items() if warehouses is None or name in warehouses), Open())
+    counts: dict[tuple[str, str | None], Open] = request.environ[COUNTED]
+    meant = (
+        count
+        for (warehouse, of), count in counts.items()
+        if (warehouses is None or warehouse in warehouses) and environment in (None, of)
+    )
+    return sum(meant, Open())
 
 
 def name_content(endpoint: str, values: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
-from synthetic import _share
+from synthetic import ENVIRONMENT, _share
 
 from profilemesh.storage import Storage
 from profilemesh.storage.models import (
@@ -138,6 +138,7 @@ def _findings(runs: Sequence[Any], now: datetime) -> Made:
             "fingerprint": finding_id,
             "warehouse": run.warehouse,
             "schema_name": run.schema_name,
+            "environment": ENVIRONMENT,
             "table_name": run.dataset_name,
             "column_name": column,
             "metric_name": metric,

@@ -148,6 +148,7 @@ def _recorded(session: Session, config: Config, run: Run, this: Compared, *, has
     table, comparison = table_of(run), this.comparison
     seen = Seen(
         table,
+        run.environment,
         run.run_id,
         run.profiled_at,
         run.scope or "full",

@@ -81,6 +81,7 @@ def _record(
             table = standing.table
             seen = Seen(
                 table,
+                config.environment,
                 standing.last_run_id,
                 unchanged[table],
                 "full",

@@ -252,6 +252,7 @@ def add_finding(
             "fingerprint": uuid.uuid4().hex,
             "warehouse": run.warehouse,
             "schema_name": run.schema_name,
+            "environment": run.environment,
             "table_name": run.dataset_name,
             "column_name": column,
             "metric_name": metric,

@@ -67,7 +67,11 @@ def index() -> Response:
 
 
 def _choices(session: Session) -> dict[str, list[str]]:
-    return {"warehouses": sorted(warehouses.types(session)), "owners": findings.owners(session)}
+    return {
+        "warehouses": sorted(warehouses.types(session)),
+        "environments": findings.environments(session),
+        "owners": findings.owners(session),
+    }
 
 
 def _groups(listed: Sequence[findings.Listed], known: Mapping[str, list[float | None]]) -> list[Group]:

@@ -98,7 +98,7 @@ def _tables_tile(tables: overview.Tables, period: Period) -> Tile:
 
 
 def _runs_tiles(activity: Activity, period: Period, wanted: Mapping[str, Any], since: int | None) -> list[Tile]:
-    kept = {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
+    kept = _kept(wanted)
     listed = url_for("runs.index", **kept, days=period.days)
     failed = url_for("runs.index", **kept, days=period.days, status="failed")
     return [
@@ -108,18 +108,20 @@ def _runs_tiles(activity: Activity, period: Period, wanted: Mapping[str, Any], s
     ]
 
 
+def _kept(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page is narrowed to, for the lists it leads to."""
+    return {name: wanted[name] for name in ("warehouse", "environment") if wanted[name]}
+
+
 def _drift_tile(
     drift: Drift, period: Period, wanted: Mapping[str, Any], since: int | None, meant: set[str] | None, is_known: bool
 ) -> list[Tile]:
     """What is open, and how much was found. Without anything ever found nobody may have looked: zero would say that
     there was none."""
-    found, href = drift.found, url_for("drift.index", warehouse=wanted["warehouse"])
+    found, href = drift.found, url_for("drift.index", **_kept(wanted))
     if not (is_known or found.now or found.before):
         return []
-    if wanted["environment"]:
-        # A finding is of a table, not of an environment.
-        return [_tile("Drift found", found, period, href, since, by_count=True, more_is="bad")]
-    open_ = open_findings(meant)
+    open_ = open_findings(meant, wanted["environment"])
     delta = _delta(found, period, since, by_count=True)
     tone = "bad" if open_.high and delta != DASH else ""
     aside = f"· {found.now} found"

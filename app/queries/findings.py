@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries import warehouses
-from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES, RUN
+from app.queries.columns import FINDING, FINDINGS, OCCURRENCE, OCCURRENCES
 from app.queries.lists import Order, Part, Shape, part_of, worded_once
-from app.queries.several import chosen
+from app.queries.several import chosen, values_of
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 from profilemesh.tables import TableRef
 
@@ -33,6 +33,7 @@ OF_LAST = (
     OCCURRENCE.change_percent,
     OCCURRENCE.details,
 )
+NARROWING = {"schema": FINDING.schema_name, "table": FINDING.table_name, "environment": FINDING.environment}
 LATEST = sa.and_(OCCURRENCE.finding_id == FINDING.finding_id, OCCURRENCE.run_id == FINDING.last_run_id)
 WHOLE_FINDING = [column for column in FINDINGS.c if column.name != "state"]
 RANK = sa.case((FINDING.severity == "high", 2), (FINDING.severity == "medium", 1), else_=0)
@@ -199,7 +200,7 @@ class Findings:
             found.append(FINDING.last_seen_at >= self.since)
         if self.warehouses is not None:
             found.append(FINDING.warehouse.in_(sorted(self.warehouses)))
-        for column, name in ((FINDING.schema_name, "schema"), (FINDING.table_name, "table")):
+        for name, column in NARROWING.items():
             if wanted[name]:
                 found.append(column == wanted[name])
         if wanted.get("q"):
@@ -277,24 +278,32 @@ def owners(session: Session) -> list[str]:
     return sorted({name for row in session.execute(named) for name in row if name})
 
 
+def environments(session: Session) -> list[str]:
+    """Those of the runs that saw the findings last."""
+    known = values_of(FINDING.environment)
+    return list(session.scalars(sa.select(known.c.name).where(known.c.name.is_not(None)).order_by(known.c.name)))
+
+
 def any_finding(session: Session) -> bool:
     return session.scalar(sa.select(FINDING.finding_id).limit(1)) is not None
 
 
-def count_open(session: Session, now: datetime) -> dict[str, Open]:
-    """By warehouse, from one index."""
+def count_open(session: Session, now: datetime) -> dict[tuple[str, str | None], Open]:
+    """By warehouse and environment, from one index."""
     rows = session.execute(_counted_open(), {"now": now})
-    return {name: Open(int(findings), int(severe)) for name, findings, severe in rows}
+    return {(name, environment): Open(int(findings), int(severe)) for name, environment, findings, severe in rows}
 
 
 @worded_once
 def _counted_open() -> sa.Select[*tuple[Any, ...]]:
     """What is open, and what was put off until now: apart, or PostgreSQL would read all rows for either."""
     is_over = FINDING.snoozed_until <= sa.bindparam("now", type_=FINDING.snoozed_until.type)
-    each = sa.select(FINDING.warehouse, sa.case((FINDING.severity == "high", 1), else_=0).label("high"))
+    is_high = sa.case((FINDING.severity == "high", 1), else_=0).label("high")
+    each = sa.select(FINDING.warehouse, FINDING.environment, is_high)
     states = FINDING.state == "open", sa.and_(FINDING.state == "snoozed", is_over)
     c = sa.union_all(*(each.where(state) for state in states)).subquery("open").c
-    return sa.select(c.warehouse, sa.func.count(), sa.func.sum(c.high)).group_by(c.warehouse)
+    place = c.warehouse, c.environment
+    return sa.select(*place, sa.func.count(), sa.func.sum(c.high)).group_by(*place)
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
@@ -339,8 +348,7 @@ def _leading(
         # Behind a function: the order has an index that soon comes to them, theirs would have all of them sorted.
         chosen.append(sa.func.coalesce(FINDING.warehouse, "").in_(sorted(warehouses)))
     if environment:
-        run = sa.select(RUN.run_id).where(RUN.run_id == FINDING.last_run_id, RUN.dataset_name == FINDING.table_name)
-        chosen.append(run.where(RUN.environment == environment).exists())
+        chosen.append(FINDING.environment == environment)
     now: Any = sa.bindparam("now", type_=FINDING.snoozed_until.type)
     ids, seen = sa.select(FINDING.finding_id).where(*chosen), FINDING.last_seen_at.desc()
     is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)

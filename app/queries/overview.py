@@ -365,7 +365,7 @@ class Choices:
         return {wanted, *(name for name, types in self.types.items() if wanted in types)} if wanted else None
 
     def narrowing(self, environment: str | None) -> str | None:
-        """None where all runs are of it: what is open and what was spared knows none, and is shown without."""
+        """None where all runs are of it: what was spared knows none, and is shown without."""
         return None if self.runs_in == {environment} else environment
 
 

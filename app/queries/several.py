@@ -63,3 +63,11 @@ def rows_of(name: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     each = each_of(told).table_valued("value", name="each")
     places = (item_of(each.c.value, sa.literal_column(str(place))).label(name) for place, name in enumerate(columns))
     return sa.select(*places).cte(name)
+
+
+def values_of(column: Any) -> sa.CTE:
+    """Each value of it as `name`, and at last NULL: from one to the next by an index that begins with it, for rows are
+    many and values are few."""
+    known = sa.select(sa.func.min(column).label("name")).cte("known", recursive=True)
+    following = sa.select(sa.func.min(column)).where(column > known.c.name).scalar_subquery()
+    return known.union_all(sa.select(following).where(known.c.name.is_not(None)))

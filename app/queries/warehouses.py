@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.queries.lists import worded_once
+from app.queries.several import values_of
 from profilemesh.storage.models import RunCount, TableState
 
 UNKNOWN = "unknown"
@@ -21,9 +22,7 @@ def types(session: Session) -> dict[str, str]:
 @worded_once
 def _types() -> sa.Select[*tuple[Any, ...]]:
     state = TableState
-    known = sa.select(sa.func.min(state.warehouse).label("name")).cte("known", recursive=True)
-    following = sa.select(sa.func.min(state.warehouse)).where(state.warehouse > known.c.name).scalar_subquery()
-    known = known.union_all(sa.select(following).where(known.c.name.is_not(None)))
+    known = values_of(state.warehouse)
     type_ = (
         sa.select(state.warehouse_type)
         .where(state.warehouse == known.c.name, state.warehouse_type.is_not(None))

@@ -20,6 +20,7 @@ class FindingFilter(Schema):
     """Which findings; shared by the page and the API."""
 
     warehouse = Text("A warehouse's configured name, or a type such as `duckdb`.")
+    environment = Text("The environment of the run that saw it last.")
     schema = Text("The schema's name.")
     table = Text("The table's bare name.")
     q = Text("Part of a table's name.")
@@ -63,6 +64,7 @@ class FindingSchema(Schema):
     fingerprint = sure(fields.String, "The same whenever this fact is found: table, column, metric and kind.")
     warehouse = sure(fields.String, "The warehouse's configured name.")
     schema_name = maybe(fields.String, "The table's schema.")
+    environment = maybe(fields.String, "The environment of the run that saw it last.")
     table_name = sure(fields.String, "The table.")
     column_name = maybe(fields.String, "The column; null where it is the table's.")
     metric_name = sure(

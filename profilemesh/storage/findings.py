@@ -65,6 +65,7 @@ class Seen:
     the data was seen changed; `is_run` is false of a look at a table that was not read again."""
 
     table: TableRef
+    environment: str
     run_id: str
     at: datetime
     scope: str
@@ -183,6 +184,7 @@ def _opened(session: Session, seen: Seen, finding: Finding) -> tuple[StoredFindi
         fingerprint=finding.fingerprint,
         warehouse=clean_text(finding.table.warehouse),
         schema_name=clean_text(finding.table.schema),
+        environment=seen.environment,
         table_name=clean_text(finding.table.name),
         column_name=finding.column,
         metric_name=finding.metric,
@@ -222,6 +224,7 @@ def _join(session: Session, seen: Seen, stored: StoredFinding, finding: Finding,
         save_drift(session, finding, seen.run_id, seen.at, stored.finding_id)
         change = change or _worsened(session, seen, stored, finding)
     stored.sentence, stored.last_seen_at, stored.last_run_id = finding.sentence, seen.at, seen.run_id
+    stored.environment = seen.environment
     stored.occurrences += 1
     stored.quiet_runs = 0
     session.flush()

@@ -419,8 +419,9 @@ class StoredFinding(Base):
 
     Of one fact at most one is not resolved: `fingerprint` is unique among those whose `state` is another. `state` is
     open, acknowledged, snoozed (until `snoozed_until`), expected or resolved. What was last seen of it stands here,
-    each occurrence in `profilemesh_occurrences`, what people did in `profilemesh_triage`. `quiet_runs` counts the like
-    runs since that did not find it.
+    each occurrence in `profilemesh_occurrences`, what people did in `profilemesh_triage`. `environment` is that of the
+    run that saw it last, None where that was gone before it was known. `quiet_runs` counts the like runs since that did
+    not find it.
     """
 
     __tablename__ = "profilemesh_findings"
@@ -429,6 +430,7 @@ class StoredFinding(Base):
     fingerprint: Mapped[str] = mapped_column(CleanText(64))
     warehouse: Mapped[str] = mapped_column(CleanText)
     schema_name: Mapped[str] = mapped_column(CleanText)
+    environment: Mapped[str | None] = mapped_column(CleanText)
     table_name: Mapped[str] = mapped_column(CleanText)
     column_name: Mapped[str] = mapped_column(CleanText, default="")
     metric_name: Mapped[str] = mapped_column(CleanText(100))
@@ -477,7 +479,9 @@ class StoredFinding(Base):
             "table_name",
             "opened_at",
             "finding_id",
+            "environment",
         ),
+        sa.Index("ix_profilemesh_findings_environment", "environment", "last_seen_at", "finding_id"),
         sa.Index("ix_profilemesh_findings_table", "warehouse", "schema_name", "table_name", "last_seen_at"),
     )
 

@@ -45,6 +45,7 @@ def test_findings_are_listed_the_last_seen_first(client: FlaskClient, three: Non
         0.2,
         "open",
     )
+    assert first["environment"] == "production"
     assert first["sentence"].startswith("null share of a.email rose")
 
 
@@ -66,6 +67,8 @@ def test_what_is_empty_is_null(client: FlaskClient, session: Session) -> None:
         ("owner=sales&state=all", "d"),
         ("warehouse=duckdb", "abc"),
         ("warehouse=nope", ""),
+        ("environment=production&state=all", "abcd"),
+        ("environment=staging", ""),
         ("days=1&state=all", "abcd"),
         ("limit=1&offset=1", "b"),
     ],

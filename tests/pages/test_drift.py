@@ -50,7 +50,8 @@ def states(session: Session) -> dict[str, str]:
 @pytest.fixture
 def drifting(session: Session) -> None:
     orders = add_run(session, run_id="r1", at=NOW - timedelta(days=1), columns={})
-    clicks = add_run(session, "clicks", warehouse="web", warehouse_type="postgres", schema="public", columns={})
+    web = {"warehouse": "web", "warehouse_type": "postgres", "schema": "public", "environment": "staging"}
+    clicks = add_run(session, "clicks", **web, columns={})
     add_finding(session, orders, "a", severity="low")
     add_finding(session, orders, "b", severity="medium", state="acknowledged", owner="sales")
     add_finding(session, orders, "c", state="snoozed", snoozed_until=NOW + timedelta(days=3), assignee="ann")
@@ -98,6 +99,9 @@ def test_what_it_is_about_stands_in_its_place(client: FlaskClient, session: Sess
         ("severity=low&state=open", "ad"),
         ("warehouse=web", "h"),
         ("warehouse=postgres", "h"),
+        ("environment=staging", "h"),
+        ("environment=production&severity=high", "ce"),
+        ("environment=elsewhere", ""),
         ("q=LICK", "h"),
         ("table=orders&schema=main&days=30", "abcde"),
         ("owner=sales", "b"),
@@ -109,6 +113,19 @@ def test_what_it_is_about_stands_in_its_place(client: FlaskClient, session: Sess
 )
 def test_filters_narrow_the_list(client: FlaskClient, drifting: None, query: str, columns: str) -> None:
     assert sorted(columns_in(page_of(client, query))) == sorted(columns)
+
+
+def test_environments_can_be_chosen_where_there_are_several(client: FlaskClient, drifting: None) -> None:
+    page = page_of(client, "environment=staging")
+    chosen = page.split('id="choose-environment"')[1].split("</select>")[0]
+    assert re.sub(r"<[^>]+>", " ", chosen).split(">", 1)[1].split() == ["All", "environments", "production", "staging"]
+    assert "selected>staging<" in chosen and "selected>production<" not in chosen
+
+
+def test_one_environment_alone_is_no_choice(client: FlaskClient, session: Session) -> None:
+    add_finding(session, add_run(session, columns={}))
+    session.commit()
+    assert "All environments" not in page_of(client)
 
 
 @pytest.mark.parametrize("query", ["days=x", "days=0", "state=gone", "severity=huge", "page=0", "q=%00"])
@@ -296,7 +313,7 @@ def test_few_statements_however_much_there_is(app: Flask, client: FlaskClient, s
     session.commit()
     with counted(app) as many:
         page_of(client)
-    assert len(many) == len(few) <= 9
+    assert len(many) == len(few) <= 10
 
 
 def test_the_tile_of_the_overview_leads_here(client: FlaskClient, session: Session) -> None:

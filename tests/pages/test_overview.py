@@ -92,12 +92,16 @@ def test_open_findings_are_told_with_what_was_found(client: FlaskClient, session
     assert tile(overview(client, "warehouse=clicks"), "Open drift") == "1–·1found"
     assert tile(overview(client, "environment=production"), "Open drift") == "3–·3found"
     staged = add_run(session, "c", environment="staging", columns={})
+    add_finding(session, staged)
     for days in (0, 3, 9):
         add_drift(session, staged, at=NOW - timedelta(days=days))
     session.commit()
-    assert tile(overview(client, "environment=production"), "Drift found") == "3–"
-    assert tile(overview(client, "environment=staging"), "Drift found") == "3–"
-    assert tile(overview(client, "environment=staging&days=7"), "Drift found") == "2–"
+    assert tile(overview(client), "Open drift") == "4–·6found"
+    assert tile(overview(client, "environment=production"), "Open drift") == "3–·3found"
+    assert tile(overview(client, "environment=production&warehouse=clicks"), "Open drift") == "1–·1found"
+    assert tile(overview(client, "environment=staging"), "Open drift") == "1–·3found"
+    assert tile(overview(client, "environment=staging&days=7"), "Open drift") == "1–·2found"
+    assert 'href="/drift?environment=staging"' in overview(client, "environment=staging")
     assert tile(overview(client, "environment=staging"), "Runs") == "1–"
 
 

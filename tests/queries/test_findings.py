@@ -22,7 +22,7 @@ def session(fresh_url: str) -> Iterator[Session]:
 
 
 def wanted(**more: Any) -> dict[str, Any]:
-    names = ("warehouse", "schema", "table", "q", "severity", "owner", "days", "cursor")
+    names = ("warehouse", "environment", "schema", "table", "q", "severity", "owner", "days", "cursor")
     return {**dict.fromkeys(names), "state": "unresolved", "limit": 100, "offset": 0, **more}
 
 

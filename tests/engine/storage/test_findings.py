@@ -29,7 +29,9 @@ def run(storage: Storage, day: int, *found: Finding, scope: str = "full", **more
     """The run of a day, and what it found."""
     at = START + timedelta(day)
     table = found[0].table if found else TABLE
-    seen = Seen(table, f"run-{table.name}-{day}", at, scope, frozenset({"email", "total"}), frozenset({"email"}))
+    seen = Seen(
+        table, "production", f"run-{table.name}-{day}", at, scope, frozenset({"email", "total"}), frozenset({"email"})
+    )
     seen = replace(seen, **more)
     with storage.begin() as session:
         if session.get(Run, (seen.run_id, table.name)) is None:
@@ -98,6 +100,15 @@ def test_the_next_run_joins_and_is_told_only_when_it_is_worse(storage: Storage) 
     assert changes(run(storage, 3, replace(NULLS, severity=Severity.LOW))) == []
     found = only(storage)
     assert (found.severity, found.occurrences, len(events(storage))) == ("high", 4, 4)
+
+
+def test_a_finding_is_of_the_environment_that_saw_it_last(storage: Storage) -> None:
+    run(storage, 0, NULLS)
+    assert only(storage).environment == "production"
+    run(storage, 1, NULLS, environment="staging")
+    assert only(storage).environment == "staging"
+    run(storage, 2)
+    assert only(storage).environment == "staging"
 
 
 def test_two_quiet_runs_resolve_and_one_does_not(storage: Storage) -> None:

@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from profilemesh.errors import StorageError
 from profilemesh.storage import Base, open_storage, states
 from profilemesh.storage.engine import FOR_WRITING, make_engine
+from profilemesh.storage.models import StoredFinding
 from profilemesh.storage.schema import (
     MIGRATIONS,
     VERSION_TABLE,
@@ -49,21 +50,29 @@ def standing(url: str) -> tuple[bool, str | None]:
     return found
 
 
-def first_schema(url: str) -> None:
-    """A storage of the first version, with a table that was profiled and one that never was."""
+Rows = dict[str, list[dict[str, object]]]
+
+
+def filled(url: str, revision: str, content: Rows) -> None:
+    """A storage of an earlier version."""
     engine = make_engine(url)
     with engine.execution_options(**FOR_WRITING).begin() as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS))
-        command.upgrade(config, "0001")
-        for table, rows in FILLED.items():
+        command.upgrade(config, revision)
+        for table, rows in content.items():
             connection.execute(sa.insert(sa.table(table, *map(sa.column, rows[0]))), rows)
     engine.dispose()
 
 
+def first_schema(url: str) -> None:
+    """With a table that was profiled and one that never was."""
+    filled(url, "0001", FILLED)
+
+
 AT = "2026-03-01 12:00:00.000000"
 STATE = {"warehouse": "shop", "schema_name": "main", "last_verified_at": AT, "columns": "[]", "claimed_by": "x"}
-FILLED: dict[str, list[dict[str, object]]] = {
+FILLED: Rows = {
     "profilemesh_runs": [
         {"run_id": "r1", "dataset_name": "orders", "schema_name": "main", "warehouse": "shop", "status": "success",
          "warehouse_type": "duckdb", "environment": "e", "profiled_at": AT, "has_drift": False}
@@ -83,7 +92,14 @@ FILLED: dict[str, list[dict[str, object]]] = {
 }  # fmt: skip
 
 
-def contents(url: str) -> dict[str, list[dict[str, object]]]:
+FOUND = {
+    "warehouse": "shop", "schema_name": "main", "table_name": "orders", "column_name": "id", "metric_name": "min",
+    "kind": "metric", "state": "open", "severity": "low", "sentence": "s", "opened_at": AT, "last_seen_at": AT,
+    "occurrences": 1, "quiet_runs": 0,
+}  # fmt: skip
+
+
+def contents(url: str) -> Rows:
     """What the columns of the first version hold, by table."""
     engine = make_engine(url)
     with engine.connect() as connection:
@@ -127,6 +143,18 @@ def test_a_storage_of_the_first_version_survives_an_upgrade_killed_anywhere(stor
         assert (standing(storage_url), contents(storage_url)) == ((True, "0001"), before)
     assert upgrade(storage_url).changed
     assert contents(storage_url) == before
+
+
+def test_findings_learn_the_environment_of_the_run_that_saw_them_last(storage_url: str) -> None:
+    runs = ("r1", "nobody's")
+    found = [FOUND | {"finding_id": run, "fingerprint": run, "last_run_id": run} for run in runs]
+    filled(storage_url, "0006", {"profilemesh_runs": FILLED["profilemesh_runs"], "profilemesh_findings": found})
+    upgrade(storage_url)
+    storage = open_storage(storage_url)
+    with storage.read() as session:
+        told = {each.finding_id: each.environment for each in session.scalars(sa.select(StoredFinding))}
+    storage.close()
+    assert told == {"r1": "e", "nobody's": None}
 
 
 def test_the_migrated_schema_is_the_models(storage_url: str) -> None:

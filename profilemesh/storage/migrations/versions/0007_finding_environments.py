@@ -1,0 +1,28 @@
+"""Findings know the environment of the run that saw them last."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+FINDINGS = "profilemesh_findings"
+KEY = ("warehouse", "schema_name", "table_name")
+TOLD = ("state", "severity", "last_seen_at", "snoozed_until", *KEY, "opened_at", "finding_id", "environment")
+OF_LAST_RUN = (
+    f"UPDATE {FINDINGS} SET environment = (SELECT r.environment FROM profilemesh_runs r "
+    f"WHERE r.run_id = {FINDINGS}.last_run_id AND r.dataset_name = {FINDINGS}.table_name)"
+)
+
+
+def upgrade() -> None:
+    op.add_column(FINDINGS, sa.Column("environment", sa.String))
+    op.execute(OF_LAST_RUN)
+    name = "ix_profilemesh_findings_"
+    op.drop_index(f"{name}told", FINDINGS)
+    op.create_index(f"{name}told", FINDINGS, [*TOLD])
+    op.create_index(f"{name}environment", FINDINGS, ["environment", "last_seen_at", "finding_id"])
