@@ -21,6 +21,7 @@ from profilemesh.tables import TableRef
 
 OPEN_OF = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
 SEVERITIES = ("low", "medium", "high")
+SIZE = 50
 SORTS = ("name", "rows", "columns", "last_profiled", "last_verified", "staleness", "drift")
 STATES_TOLD = {
     "drifting": "Drifting",
@@ -52,24 +53,38 @@ class Catalogue:
         self.session, self.wanted, self.now = session, wanted, now
         self.warehouses = warehouses.meant(session, wanted["warehouse"])
 
-    def page(self, number: int, size: int = 50) -> tuple[Page, Sequence[Any]]:
+    def page(self, number: int) -> tuple[Page, Sequence[Any]]:
         """That page of them. Where to find them is most of the work they are counted along with it."""
         if self.wanted["state"] not in FOUND_TOGETHER:
-            page = Page(number, self._count(), size)
+            page = Page(number, self._count(), SIZE)
             return page, self._rows(page)
-        rows = self._rows(Page(number, 0, size))
-        return Page(number, rows[0].total if rows else self._count(), size), rows
+        rows = self._rows(Page(number, 0, SIZE))
+        return Page(number, rows[0].total if rows else self._count(), SIZE), rows
 
     def _count(self) -> int:
         return self.session.scalar(self._from(sa.select(sa.func.count()), self._is_of_drift)) or 0
 
     def _rows(self, page: Page) -> Sequence[Any]:
-        """Chosen and put in order by what is narrow; only those that are shown are read whole."""
+        if self.wanted["sort"] == "-drift" and not self.wanted["state"]:
+            # Those without any come last: mostly there is no need to look at them.
+            drift = self._drift
+            names = (drift.c[column.name] for column in NAME)
+            rows = self._whole(page.cut(sa.select(drift).order_by(drift.c.weight.desc(), *names)), [])
+            if len(rows) == page.size:
+                return rows
+        return self._chosen(page)
+
+    def _chosen(self, page: Page) -> Sequence[Any]:
+        """Put in order by what is narrow."""
         by_drift = self.wanted["sort"] in ("drift", "-drift")
         total = [sa.func.count().over().label("total")] if self.wanted["state"] in FOUND_TOGETHER else []
         weight = [sa.literal_column("weight", sa.BigInteger)] if by_drift else []
         narrow = self._from(sa.select(*STATE_KEY, *weight, *total), self._is_of_drift or by_drift)
-        shown = page.cut(narrow.order_by(*self._order())).subquery("shown")
+        return self._whole(page.cut(narrow.order_by(*self._order())), total)
+
+    def _whole(self, narrow: sa.Select[*tuple[Any, ...]], total: Sequence[sa.Label[int]]) -> Sequence[Any]:
+        """Those that are shown, with all that is told of them."""
+        shown = narrow.subquery("shown")
         same = sa.and_(*(shown.c[column.name] == column for column in STATE_KEY))
         whole = sa.select(
             *STATE_KEY,
@@ -115,7 +130,8 @@ class Catalogue:
     def _drift(self) -> sa.CTE:
         """By table what is open: the worst before the many."""
         weight = (sa.func.max(RANK) * 1_000_000 + sa.func.count()).label("weight")
-        return sa.select(*OPEN_OF, weight).where(*in_state("open", self.now)).group_by(*OPEN_OF).cte("open_drift")
+        found = sa.select(*OPEN_OF, weight).where(*in_state("open", self.now), *self._named(FINDING))
+        return found.group_by(*OPEN_OF).cte("open_drift")
 
     @staticmethod
     def _same(drift: sa.CTE) -> sa.ColumnElement[bool]:
@@ -139,15 +155,18 @@ class Catalogue:
         return [ordered.nulls_last(), *(name.asc() for name in NAME)]
 
     def _conditions(self) -> list[sa.ColumnElement[bool]]:
+        claim = self._claims().get(self.wanted["state"] or "")
+        return [*self._named(STATE), *([] if claim is None else [claim])]
+
+    def _named(self, columns: Any) -> list[sa.ColumnElement[bool]]:
         wanted, found = self.wanted, list[sa.ColumnElement[bool]]()
         if self.warehouses is not None:
-            found.append(STATE.warehouse.in_(sorted(self.warehouses)))
+            found.append(columns.warehouse.in_(sorted(self.warehouses)))
         if wanted["schema"]:
-            found.append(STATE.schema_name == wanted["schema"])
+            found.append(columns.schema_name == wanted["schema"])
         if wanted["q"]:
-            found.append(STATE.table_name.icontains(wanted["q"], autoescape=True))
-        claim = self._claims().get(wanted["state"] or "")
-        return found if claim is None else [*found, claim]
+            found.append(columns.table_name.icontains(wanted["q"], autoescape=True))
+        return found
 
     def _claims(self) -> dict[str, sa.ColumnElement[bool]]:
         by_settings = STATE.decision_reason == "paused"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,10 @@ def shape_of(sort: str | None) -> Shape:
     name = sort or NEWEST
     kinds = _SORTS.get(name.removeprefix("-"), ((), ()))[1]
     return ORDER.shape if name == NEWEST else Shape(f"runs {name}", kinds)
+
+
+MEASURED: Mapping[str, Any] = {"rows": RUN.row_count, "read": RUN.rows_scanned, "took": RUN.duration_seconds}
+"""Each has an index of its own."""
 
 
 def order_of(sort: str) -> Order:
@@ -89,11 +93,32 @@ def _rows(session: Session, found: Runs, order: Order, after: Cursor | None) -> 
     narrow = sa.select(RUN.run_id, RUN.dataset_name, *keys).where(*found.asked.conditions())
     if after:
         narrow = narrow.where(order.after(after.key))
-    shown = narrow.order_by(*order.clauses).limit(SIZE + 1).subquery("shown").c
+    measured = None if found.asked.chosen else MEASURED.get(found.wanted["sort"].removeprefix("-"))
+    if measured is not None:
+        narrow = _walked(narrow, measured, order)
+    shown = narrow.order_by(*_by_key(order)).limit(SIZE + 1).subquery("shown").c
     same = sa.and_(shown.run_id == RUN.run_id, shown.dataset_name == RUN.dataset_name)
     placed = [shown[key.name] for key in keys]
     whole = sa.select(*LISTED, *TOLD, *placed).join_from(shown.run_id.table, RUNS, same)
     return session.execute(whole.order_by(*Order(tuple(placed), order.shape, order.descending).clauses)).all()
+
+
+def _walked(narrow: sa.Select[*tuple[Any, ...]], measured: Any, order: Order) -> sa.Select[*tuple[Any, ...]]:
+    """The first of those that are known and of those that are not, each from its end of an index, of which the first of
+    all are then chosen. Only where all runs of a period are asked for: what fits a filter may all stand at the far end.
+    """
+    known, rest = [measured, *order.columns[1:]], order.columns[1:]
+    ends = (narrow.where(measured.is_not(None)), known), (narrow.where(measured.is_(None)), rest)
+    parts = (
+        each.order_by(*Order(tuple(by), order.shape, order.descending).clauses).limit(SIZE + 1) for each, by in ends
+    )
+    both = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery("ends")
+    return sa.select(both)
+
+
+def _by_key(order: Order) -> list[sa.ColumnElement[Any]]:
+    keys: Iterator[sa.ColumnElement[Any]] = (sa.literal_column(f"key_{i}") for i in range(len(order.columns)))
+    return [key.desc() if order.descending else key.asc() for key in keys]
 
 
 def _cursor(row: Any, found: Runs, order: Order) -> str:

@@ -115,7 +115,9 @@ class Asked:
             if key in wanted
         ]
         if "q" in wanted:
-            found.append(RUN.dataset_name.icontains(wanted["q"], autoescape=True))
+            # Every table with a run has a state, and of those there are few to look through.
+            named = sa.select(STATE.table_name).where(STATE.table_name.icontains(wanted["q"], autoescape=True))
+            found.append(RUN.dataset_name.in_(named))
         return found
 
     def counted(self, columns: Any) -> list[sa.ColumnElement[bool]]:

@@ -197,7 +197,12 @@ class Base(DeclarativeBase):
     """The metadata that the engine and the web app share."""
 
 
-SORTED_BY = ("duration_seconds", "rows_scanned", "row_count", "action", "scope", "has_drift", "status")
+MEASURED = ("duration_seconds", "rows_scanned", "row_count")
+SORTED_BY = (*MEASURED, "action", "scope", "has_drift", "status")
+
+
+def _measured_index(column: str) -> sa.Index:
+    return sa.Index(f"ix_profilemesh_runs_{column}", column, "profiled_at", "run_id", "dataset_name")
 
 
 class Run(Base):
@@ -255,6 +260,8 @@ class Run(Base):
             sqlite_where=sa.text("status = 'failed'"),
         ),
         sa.Index("ix_profilemesh_runs_schema", "schema_name", "profiled_at", "run_id", "dataset_name"),
+        sa.Index("ix_profilemesh_runs_environment", "environment", "profiled_at", "run_id", "dataset_name"),
+        *map(_measured_index, MEASURED),
     )
 
 
@@ -481,6 +488,7 @@ class StoredFinding(Base):
             "finding_id",
             "environment",
         ),
+        sa.Index("ix_profilemesh_findings_counted", "state", "warehouse", "environment", "severity", "snoozed_until"),
         sa.Index("ix_profilemesh_findings_environment", "environment", "last_seen_at", "finding_id"),
         sa.Index("ix_profilemesh_findings_table", "warehouse", "schema_name", "table_name", "last_seen_at"),
     )

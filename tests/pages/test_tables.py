@@ -161,6 +161,17 @@ def test_tables_are_narrowed_by_how_they_stand(
     assert names(client.get(f"/tables?{query}").text) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"), [("", "bdcae"), ("q=d", "d"), ("schema=main", "bdcae"), ("schema=x", "")]
+)
+def test_what_drifts_comes_first_however_it_is_cut(
+    client: FlaskClient, five: None, monkeypatch: pytest.MonkeyPatch, query: str, expected: str
+) -> None:
+    monkeypatch.setattr("app.queries.catalogue.SIZE", 2)
+    found = [names(client.get(f"/tables?sort=-drift&page={page}&{query}").text) for page in (1, 2, 3)]
+    assert ["".join(each) for each in found] == [expected[:2], expected[2:4], expected[4:]]
+
+
 def test_paused_gone_and_put_off_are_states(client: FlaskClient, session: Session) -> None:
     add_state(session, "a", paused_at=NOW)
     add_state(session, "b", decision_reason="paused")

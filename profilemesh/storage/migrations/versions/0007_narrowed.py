@@ -1,4 +1,4 @@
-"""Findings know the environment of the run that saw them last."""
+"""Findings know the environment of the run that saw them last; runs are sorted by what was measured."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-FINDINGS = "profilemesh_findings"
+FINDINGS, RUNS = "profilemesh_findings", "profilemesh_runs"
 KEY = ("warehouse", "schema_name", "table_name")
 TOLD = ("state", "severity", "last_seen_at", "snoozed_until", *KEY, "opened_at", "finding_id", "environment")
 OF_LAST_RUN = (
-    f"UPDATE {FINDINGS} SET environment = (SELECT r.environment FROM profilemesh_runs r "
+    f"UPDATE {FINDINGS} SET environment = (SELECT r.environment FROM {RUNS} r "
     f"WHERE r.run_id = {FINDINGS}.last_run_id AND r.dataset_name = {FINDINGS}.table_name)"
 )
 
@@ -26,3 +26,8 @@ def upgrade() -> None:
     op.drop_index(f"{name}told", FINDINGS)
     op.create_index(f"{name}told", FINDINGS, [*TOLD])
     op.create_index(f"{name}environment", FINDINGS, ["environment", "last_seen_at", "finding_id"])
+    counted = ["state", "warehouse", "environment", "severity", "snoozed_until"]
+    op.create_index(f"{name}counted", FINDINGS, counted)
+    op.create_index("ix_profilemesh_runs_environment", RUNS, ["environment", "profiled_at", "run_id", "dataset_name"])
+    for column in ("duration_seconds", "rows_scanned", "row_count"):
+        op.create_index(f"ix_profilemesh_runs_{column}", RUNS, [column, "profiled_at", "run_id", "dataset_name"])
