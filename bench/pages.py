@@ -173,7 +173,7 @@ def show(url: str, title: str, given: argparse.Namespace, out: Console) -> int:
         figures = *times, str(seen.statements), f"{seen.size / 1000:.1f}"
         table.add_row(name, *figures, verdict)
     out.print(table)
-    assets = sum(_assets(client, {path for path, _ in asked[:: max(len(asked) // 12, 1)]}))
+    assets = sum(_assets(client, {path for path, headers in asked if headers is ASKED}))
     out.print(f"All assets together: {assets / 1000:.1f} kB compressed (goal {ASSETS_GOAL / 1000:g})")
     with app.app_context():
         db.engine.dispose()

@@ -288,17 +288,16 @@ def _sqlite_count(counts: str, key: tuple[str, ...], sums: tuple[str, ...], sour
             f"SELECT '{span}', {_cut_sqlite(span, 'at')}, {named}, 0, {', '.join(sums)} FROM ({changes}) WHERE true "
             f"ON CONFLICT (span, at, {named}, part) DO UPDATE SET {_added(counts, sums)};"
         )
-    if image == "OLD":
-        added += f"DELETE FROM {counts} WHERE {sums[0]} = 0 AND part = 0 AND at IN ({_old_hours(table)});"
+        if image == "OLD":
+            at = _cut_sqlite(span, _OLD_TIME[table])
+            added += f"DELETE FROM {counts} WHERE span = '{span}' AND at = {at} AND {sums[0]} = 0 AND part = 0;"
     return added
 
 
 _EVENT = {"timestamp", "warehouse", "environment", "drift_severity", "event_type"}
 
 
-def _old_hours(table: str) -> str:
-    time = "OLD.profiled_at" if table == "profilemesh_runs" else "OLD.timestamp"
-    return f"{_cut_sqlite('hour', time)}, {_cut_sqlite('day', time)}"
+_OLD_TIME = {"profilemesh_runs": "OLD.profiled_at", "profilemesh_events": "OLD.timestamp"}
 
 
 _SQLITE_REGISTER = (

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import sqlite3
 import uuid
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -346,3 +350,50 @@ def test_an_older_writers_list_of_columns_may_be_anything(storage: Storage) -> N
             session.add(state)
     with storage.read() as session:
         assert [row[2:5] for row in names_as_kept(session)] == [("t3", 1, "id")]
+
+
+WRITES = (
+    "INSERT INTO profilemesh_runs (run_id, dataset_name, status, profiled_at) VALUES ('x', 'orders', 'running', {now})",
+    "INSERT INTO profilemesh_events (event_id, event_type, run_id, table_name, timestamp) "
+    "VALUES ('e', 'DataDriftDetected', 'x', 'orders', {now})",
+    "UPDATE profilemesh_runs SET status = 'success' WHERE run_id = 'x'",
+    "DELETE FROM profilemesh_events WHERE event_id = 'e'",
+    "DELETE FROM profilemesh_runs WHERE run_id = 'x'",
+)
+
+
+def steps_of_writes(connection: sqlite3.Connection) -> list[int]:
+    """How many instructions of SQLite's machine each takes, triggers and all."""
+    found = []
+    for statement in WRITES:
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        connection.set_progress_handler(step, 1)
+        connection.execute(statement.format(now="'2026-03-10 12:00:00.000000'"))
+        connection.set_progress_handler(None, 0)
+        found.append(steps)
+    return found
+
+
+def test_on_sqlite_a_write_takes_as_much_however_much_is_counted(empty_storage: Path, tmp_path: Path) -> None:
+    path = shutil.copy(empty_storage, tmp_path / "storage.db")
+    with closing(sqlite3.connect(path)) as connection:
+        few = steps_of_writes(connection)
+        hours = [(f"r{n}", f"{NOW - timedelta(hours=n):%Y-%m-%d %H:%M:%S.000000}") for n in range(3000)]
+        row = (
+            "INSERT INTO profilemesh_runs (run_id, dataset_name, status, profiled_at) VALUES (?, 'items', 'success', ?)"
+        )
+        connection.executemany(row, hours)
+        event = (
+            "INSERT INTO profilemesh_events (event_id, event_type, run_id, table_name, timestamp) "
+            "VALUES (?1, 'DataDriftDetected', ?1, 'items', ?2)"
+        )
+        connection.executemany(event, hours)
+        many = steps_of_writes(connection)
+    for was, now in zip(few, many, strict=True):
+        assert now < 1.2 * was + 100

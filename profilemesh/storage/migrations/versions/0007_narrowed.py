@@ -1,9 +1,12 @@
-"""Findings know the environment of the run that saw them last; runs are sorted by what was measured."""
+"""Findings know the environment of the run that saw them last; runs are sorted by what was measured; on SQLite what
+takes from a count looks for nothing but that."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from profilemesh.storage import triggers
 
 revision = "0007"
 down_revision = "0006"
@@ -29,5 +32,6 @@ def upgrade() -> None:
     counted = ["state", "warehouse", "environment", "severity", "snoozed_until"]
     op.create_index(f"{name}counted", FINDINGS, counted)
     op.create_index("ix_profilemesh_runs_environment", RUNS, ["environment", "profiled_at", "run_id", "dataset_name"])
+    triggers.install(op.get_bind())
     for column in ("duration_seconds", "rows_scanned", "row_count"):
         op.create_index(f"ix_profilemesh_runs_{column}", RUNS, [column, "profiled_at", "run_id", "dataset_name"])
