@@ -38,8 +38,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Mark:
-    """One point of a line: what it is, told in a tip; `kind` is a class that sets it apart, by its shape as well: a
-    severity, or another word for what is as grave as the highest."""
+    """One point of a line: what it is, told in a tip; `kind` is a severity that sets it apart, by its shape as well."""
 
     at: datetime
     value: float | None
@@ -268,7 +267,7 @@ def _point(x: float, y: float, mark: Mark) -> str:
     tip = f"<title>{escape(mark.tip)}</title>"
     if not mark.kind:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5">{tip}</circle>'
-    corners = _points([(x + right, y + down) for right, down in SHAPES.get(mark.kind, SHAPES["high"])])
+    corners = _points([(x + right, y + down) for right, down in SHAPES[mark.kind]])
     return f'<path class="{mark.kind}" d="M{corners.replace(" ", "L")}z">{tip}</path>'
 
 

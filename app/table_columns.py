@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app import distributions, pictures
+from app.findings import severity_mark
 from app.pictures import Trend
 from app.queries.histories import ColumnKey
 from app.queries.pages import Page
@@ -43,7 +44,7 @@ class Drifting:
         for each in findings:
             if each.column_name:
                 worst = max(
-                    severities.get(each.column_name, "low"), known_severity(each.severity), key=RANKS.__getitem__
+                    severities.get(each.column_name, "low"), severity_mark(each.severity), key=RANKS.__getitem__
                 )
                 severities[each.column_name] = worst
                 counts[each.column_name] = counts.get(each.column_name, 0) + 1
@@ -51,11 +52,6 @@ class Drifting:
 
 
 RANKS = {"low": 0, "medium": 1, "high": 2}
-
-
-def known_severity(severity: str) -> str:
-    """An unknown one counts as low."""
-    return severity if severity in RANKS else "low"
 
 
 def chosen(keys: Sequence[ColumnKey], wanted: Mapping[str, Any], drifting: Drifting) -> tuple[list[ColumnKey], Page]:

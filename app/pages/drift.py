@@ -116,8 +116,7 @@ def _shown(finding: Any, basis: Basis, now: datetime) -> dict[str, Any]:
         "reference": reference,
         "current": current,
         "overlay": overlay(before, after),
-        "course": course,
-        "chart": finding_chart(finding, course, about, {each.run_id for each in seen}),
+        "chart": finding_chart(finding, course, about, {each.run_id: each.severity for each in seen}),
         "tomorrow": now.date() + timedelta(days=1),
     }
 
