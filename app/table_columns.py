@@ -24,10 +24,9 @@ class Line:
 
     column: ColumnProfile
     picture: Markup
-    is_over_baseline: bool
-    trend: Trend | None
-    drift: str | None
-    findings: int
+    trend: Trend | None = None
+    drift: str | None = None
+    findings: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,9 @@ def _line(
     trend: Mapping[str, Sequence[float | None]] | None,
     drifting: Drifting,
 ) -> Line:
-    picture = distributions.thumbnail(before, column)
     return Line(
         column=column,
-        picture=picture or pictures.distribution(column),
-        is_over_baseline=bool(picture),
+        picture=distributions.thumbnail(before, column) or pictures.distribution(column),
         trend=pictures.column_trend(column, trend),
         drift=drifting.severities.get(column.name),
         findings=drifting.counts.get(column.name, 0),

@@ -57,6 +57,7 @@ def found(session: Session) -> StoredFinding:
 def test_what_moved_how_far_and_since_when(client: FlaskClient, found: StoredFinding) -> None:
     page = page_of(client, found)
     assert "<span>Null share of <b><bdi>orders.email</bdi></b> rose from" in page
+    assert "/tables/orders/columns/email?" in page.split("<h1")[0]
     names = ("Before", "Now", "Moved by", "Severity", "First found", "Runs", "Owner", "Assigned to")
     assert [fact(page, name) for name in names] == [
         "0 %", "14 %", "+13.9 points", "high", "24 h ago", "2", "sales", "–"

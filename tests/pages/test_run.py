@@ -94,6 +94,13 @@ def test_a_column_shows_its_metrics(client: FlaskClient, session: Session) -> No
     assert 'title="141 of 1,000 rows"' in page
 
 
+def test_each_column_leads_to_its_page(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", columns={("total", "DOUBLE"): number_metrics(1000)})
+    session.commit()
+    (link,) = re.findall(r'<a class="name" href="([^"]*/columns/[^"]*)">', page_of(client))
+    assert client.get(unescape(link)).status_code == 200 and "/tables/orders/columns/total?" in link
+
+
 def test_an_exact_distinct_count_shows_no_error(client: FlaskClient, session: Session) -> None:
     listed = [{"value": "a", "count": 7}, {"value": "b", "count": 2}]
     add_run(session, run_id="r1", columns={("x", "TEXT"): text_metrics(9, top_values=listed)})
