@@ -228,6 +228,14 @@ def test_its_metrics_can_be_downloaded(client: FlaskClient, session: Session) ->
     assert {row["dataset_name"] for row in whole} == {"orders", "other"}
 
 
+@pytest.mark.parametrize("number", ["-5", "-0.25", "-1e-07", "-1.5E+300"])
+def test_a_negative_number_is_no_formula(client: FlaskClient, session: Session, number: str) -> None:
+    add_run(session, run_id="r1", columns={("a", "TEXT"): {"min": number}})
+    session.commit()
+    file = client.get("/api/export/metrics?run_id=r1&format=csv").text
+    assert [row["metric_value"] for row in csv.DictReader(io.StringIO(file))] == [number]
+
+
 @pytest.mark.parametrize(("query", "status"), [("", 422), ("run_id=nope", 404), ("run_id=r1&table=x", 404)])
 def test_metrics_of_no_run_are_not_found(client: FlaskClient, session: Session, query: str, status: int) -> None:
     add_run(session, run_id="r1")
