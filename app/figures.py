@@ -104,7 +104,7 @@ def fan_figure(course: Course, names: Sequence[str], quantiles: Sequence[Values]
     told = f"Quantiles, {names[0]} to {names[-1]}. {course.told}"
     series = _series(course, list(zip(names, quantiles, strict=True)), fan=True)
     newest = f"{names[2]} {course.write(course.known[-1])}"
-    return Figure("Quantiles", course.meaning, fan(spreads, plain(told)), series, newest)
+    return Figure("Quantiles", course.meaning, fan(spreads, plain(told), course.marks), series, newest)
 
 
 def _series(course: Course, lines: Sequence[tuple[str, Values]], **more: Any) -> str:
