@@ -38,8 +38,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Mark:
-    """One point of a line: what it is, told in a tip; `kind` is a class that sets it apart, by its shape as well: a
-    severity, or another word for what is as grave as the highest."""
+    """One point of a line: what it is, told in a tip; `kind` is a severity that sets it apart, by its shape as well."""
 
     at: datetime
     value: float | None
@@ -239,8 +238,12 @@ class Spread:
     values: tuple[float, float, float, float, float] | None
 
 
-def fan(spreads: Sequence[Spread], label: str, unit: str = "", width: int = 640, height: int = 190) -> Markup:
-    """Quantiles over time: a pale band between the outer ones, a darker one between the inner, a line of medians."""
+def fan(
+    spreads: Sequence[Spread], label: str, marks: Sequence[Mark] = (), width: int = 640, height: int = 190
+) -> Markup:
+    """Quantiles over time: a pale band between the outer ones, a darker one between the inner, a line of medians.
+
+    `marks` are the medians; those that have a kind are drawn."""
     known = [each.values for each in spreads if each.values is not None]
     if not known:
         return Markup("")
@@ -255,11 +258,13 @@ def fan(spreads: Sequence[Spread], label: str, unit: str = "", width: int = 640,
         return x, ground - (each.values[i] - scale[0]) / (scale[-1] - scale[0]) * (ground - 10)
 
     lines = [_unbroken(place(each, i) for each in spreads) for i in range(5)]
-    parts = _grid(scale, left, width, ground, ground - 10, unit)
+    parts = _grid(scale, left, width, ground, ground - 10)
     for name, low, high in (("outer", 0, 4), ("inner", 1, 3)):
         for under, over in zip(lines[low], lines[high], strict=True):
             parts.append(f'<polygon class="{name}" points="{_points([*over, *reversed(under)])}"/>')
     parts += [f'<polyline points="{_points(run)}"/>' for run in lines[2]]
+    shown = [(place(each, 2), mark) for each, mark in zip(spreads, marks, strict=bool(marks)) if mark.kind]
+    parts += [_point(*at, mark) for at, mark in shown if at]
     parts += _dates(first, spreads[-1].at, left, width, height)
     return _chart(parts, width, height, label, "trend fan")
 
@@ -268,7 +273,7 @@ def _point(x: float, y: float, mark: Mark) -> str:
     tip = f"<title>{escape(mark.tip)}</title>"
     if not mark.kind:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5">{tip}</circle>'
-    corners = _points([(x + right, y + down) for right, down in SHAPES.get(mark.kind, SHAPES["high"])])
+    corners = _points([(x + right, y + down) for right, down in SHAPES[mark.kind]])
     return f'<path class="{mark.kind}" d="M{corners.replace(" ", "L")}z">{tip}</path>'
 
 
@@ -303,11 +308,11 @@ def scale_to(top: float, whole: bool = False) -> list[float]:
 
 
 def _grid(scale: Sequence[float], left: int, width: int, ground: float, tall: float, unit: str = "") -> list[str]:
-    parts = []
+    parts, space = [], " " if unit == "%" else ""
     for value in scale:
         y = ground - (value - scale[0]) / (scale[-1] - scale[0]) * tall
         parts.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick end" x="{left - 6}" y="{y + 3:.1f}">{compact(value)}{unit}</text>')
+        parts.append(f'<text class="tick end" x="{left - 6}" y="{y + 3:.1f}">{compact(value)}{space}{unit}</text>')
     return parts
 
 

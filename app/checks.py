@@ -38,10 +38,6 @@ class Check:
     seconds: float | None = None
 
     @property
-    def is_reachable(self) -> bool:
-        return bool(self.results) and self.results[0].ok
-
-    @property
     def worst_first(self) -> list[CheckResult]:
         """What does not work, what works at a cost, and what is well."""
         return sorted(self.results, key=lambda result: (result.ok, result.remedy is None))

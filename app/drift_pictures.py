@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from app.charts import Mark, line, spark
-from app.formats import plain
+from app.charts import spark
+from app.figures import Course, Figure, Sign, figure, written_out
+from app.findings import severity_mark
+from app.formats import brief
 from app.numerals import compact, number, percent
-from app.pictures import day, from_to
-from app.queries.courses import Course
+from app.pictures import from_to
+from app.queries import courses
 
 
 def finding_spark(finding: Any, values: Sequence[float | None]) -> Markup:
@@ -21,19 +24,57 @@ def finding_spark(finding: Any, values: Sequence[float | None]) -> Markup:
     return spark(values, label, width=96) if label else Markup("")
 
 
-def finding_chart(finding: Any, course: Course, runs: Sequence[Any], seen: set[str]) -> Markup:
-    """Its metric over time, the runs that found it marked, the baseline drawn across."""
+@dataclass(frozen=True)
+class Number:
+    """One run among the numbers behind the chart: the value as it is written, the severity where the run found it."""
+
+    run: Any
+    value: str | None
+    severity: str | None
+
+
+@dataclass(frozen=True)
+class FindingChart:
+    """`severities` are those of its marks, the gravest first; `level` is the baseline's value; `numbers` the newest
+    first."""
+
+    figure: Figure
+    severities: Sequence[str]
+    level: float | None
+    numbers: Sequence[Number]
+
+
+def finding_chart(
+    finding: Any, course: courses.Course, runs: Sequence[Any], seen: Mapping[str, str]
+) -> FindingChart | None:
+    """`seen` has the severity with which a run found it. None where fewer than two values are known."""
     is_share = course.name.endswith("_percent")
-    write = percent if is_share else compact if course.name.endswith("_count") else number
-    marks = [
-        Mark(run.profiled_at, value, f"{day(run)}: {write(value)}{', found' if is_found else ''}", "found" * is_found)
-        for run, value in zip(runs, course.values, strict=bool(course.values))
-        for is_found in [run.run_id in seen]
-    ]
-    known = [mark.value for mark in marks if mark.value is not None]
-    if len(known) < 2:
-        return Markup("")
-    told = f"{course.label} in {len(known)} runs, found in {sum(bool(mark.kind) for mark in marks)} of them: "
-    told += f"from {write(known[0])} to {write(known[-1])}, between {write(min(known))} and {write(max(known))}"
+    is_count = course.name.endswith("_count")
     level = finding.baseline_value if course.name == finding.metric_name else None
-    return line(marks, plain(told), "%" if is_share else "", whole=course.name.endswith("_count"), level=level)
+    found = {
+        i: severity_mark(seen[run.run_id])
+        for i, (run, value) in enumerate(zip(runs, course.values, strict=bool(course.values)))
+        if value is not None and run.run_id in seen
+    }
+    write = percent if is_share else compact if is_count else number
+    drawn = figure(
+        Course(
+            title=brief(course.label, 60),
+            times=[run.profiled_at for run in runs],
+            values=course.values,
+            write=write,
+            unit="%" if is_share else "",
+            whole=is_count,
+            signs={i: Sign(severity, f"found, {severity}") for i, severity in found.items()},
+            level=level,
+            about=f"found in {len(found)} of them" + ("" if level is None else f", baseline {write(level)}"),
+        )
+    )
+    if drawn is None:
+        return None
+    severities = [severity for severity in ("high", "medium", "low") if severity in found.values()]
+    numbers = [
+        Number(run, None if value is None else written_out(value), found.get(i))
+        for i, (run, value) in enumerate(zip(runs, course.values, strict=True))
+    ]
+    return FindingChart(drawn, severities, level, numbers[::-1])

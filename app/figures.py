@@ -42,7 +42,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Course:
-    """A name and what it means, its values at some times, and how they are written."""
+    """A name and what it means, its values at some times, and how they are written; `level` is a value to compare them
+    with, drawn across; `about` is told with how many runs there are."""
 
     title: str
     times: Sequence[datetime]
@@ -52,6 +53,8 @@ class Course:
     unit: str = ""
     whole: bool = False
     signs: Mapping[int, Sign] | None = None
+    level: float | None = None
+    about: str = ""
 
     @property
     def known(self) -> list[float]:
@@ -60,8 +63,9 @@ class Course:
     @property
     def told(self) -> str:
         known, ends = self.known, f"from {self.times[0]:%Y-%m-%d} to {self.times[-1]:%Y-%m-%d}"
+        about = f", {self.about}" if self.about else ""
         return (
-            f"{self.title} in {len(known)} {plural(len(known), 'run')} {ends}: from {self.write(known[0])} to "
+            f"{self.title} in {len(known)} {plural(len(known), 'run')} {ends}{about}: from {self.write(known[0])} to "
             f"{self.write(known[-1])}, between {self.write(min(known))} and {self.write(max(known))}"
         )
 
@@ -83,7 +87,8 @@ def figure(course: Course, small: bool = False) -> Figure | None:
     """None where fewer than two values are known: a point is no course."""
     if len(course.known) < 2:
         return None
-    picture = line(course.marks, plain(course.told), course.unit, whole=course.whole, **(SMALL if small else {}))
+    size = SMALL if small else {}
+    picture = line(course.marks, plain(course.told), course.unit, whole=course.whole, level=course.level, **size)
     series = _series(course, [(course.title, course.values)])
     return Figure(course.title, course.meaning, picture, series, course.write(course.known[-1]))
 
@@ -99,7 +104,7 @@ def fan_figure(course: Course, names: Sequence[str], quantiles: Sequence[Values]
     told = f"Quantiles, {names[0]} to {names[-1]}. {course.told}"
     series = _series(course, list(zip(names, quantiles, strict=True)), fan=True)
     newest = f"{names[2]} {course.write(course.known[-1])}"
-    return Figure("Quantiles", course.meaning, fan(spreads, plain(told)), series, newest)
+    return Figure("Quantiles", course.meaning, fan(spreads, plain(told), course.marks), series, newest)
 
 
 def _series(course: Course, lines: Sequence[tuple[str, Values]], **more: Any) -> str:
@@ -108,6 +113,7 @@ def _series(course: Course, lines: Sequence[tuple[str, Values]], **more: Any) ->
         "lines": [{"name": name, "y": [_short(value) for value in values]} for name, values in lines],
         "unit": f" {course.unit.strip()}" if course.unit and course.unit != "%" else course.unit,
         "whole": course.whole,
+        "level": course.level,
         "marks": [{"i": i, "kind": sign.kind, "tip": plain(sign.tip)} for i, sign in (course.signs or {}).items()],
         **more,
     }

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from app import charts, evidence, numerals, pictures, words
 from app.numerals import DASH, Number, compact, exact
 from app.queries.profiles import ColumnProfile
+from profilemesh.profiling.metrics import DISTINCT_ERROR_PERCENT
 
 
 def init_app(app: Flask) -> None:
@@ -23,6 +24,7 @@ def init_app(app: Flask) -> None:
     for write in (ago, utc, when, short, cut, brief, plain, command, extreme, evidence.facts):
         app.add_template_filter(write)
     app.jinja_env.globals.update(DASH=DASH, STALENESS=words.STALENESS, charts=charts, pictures=pictures)
+    app.jinja_env.globals.update(DISTINCT_ERROR_PERCENT=DISTINCT_ERROR_PERCENT)
     app.jinja_env.globals.update(plural=words.plural, asked_by=words.ASKED_BY, tick_marks=words.TICK_MARKS)
 
 

@@ -35,6 +35,8 @@ def protect(response: Response) -> Response:
         # Their folders carry versions, our addresses what is in the file: what is there never changes.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     elif request.endpoint != "static":
-        # What is shown is true now; the browser asks again, also on the way back.
-        response.headers.setdefault("Cache-Control", "no-cache")
+        # What is shown is true now; the browser asks again, also on the way back. A page is for one reader: its forms
+        # carry that browser's own token, and clients on the server's machine are told more.
+        kept = "private, no-cache" if response.mimetype == "text/html" else "no-cache"
+        response.headers.setdefault("Cache-Control", kept)
     return response

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app import distributions, pictures
+from app.findings import severity_mark
 from app.pictures import Trend
 from app.queries.histories import ColumnKey
 from app.queries.pages import Page
@@ -23,10 +24,9 @@ class Line:
 
     column: ColumnProfile
     picture: Markup
-    is_over_baseline: bool
-    trend: Trend | None
-    drift: str | None
-    findings: int
+    trend: Trend | None = None
+    drift: str | None = None
+    findings: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Drifting:
         for each in findings:
             if each.column_name:
                 worst = max(
-                    severities.get(each.column_name, "low"), known_severity(each.severity), key=RANKS.__getitem__
+                    severities.get(each.column_name, "low"), severity_mark(each.severity), key=RANKS.__getitem__
                 )
                 severities[each.column_name] = worst
                 counts[each.column_name] = counts.get(each.column_name, 0) + 1
@@ -51,11 +51,6 @@ class Drifting:
 
 
 RANKS = {"low": 0, "medium": 1, "high": 2}
-
-
-def known_severity(severity: str) -> str:
-    """An unknown one counts as low."""
-    return severity if severity in RANKS else "low"
 
 
 def chosen(keys: Sequence[ColumnKey], wanted: Mapping[str, Any], drifting: Drifting) -> tuple[list[ColumnKey], Page]:
@@ -103,11 +98,9 @@ def _line(
     trend: Mapping[str, Sequence[float | None]] | None,
     drifting: Drifting,
 ) -> Line:
-    picture = distributions.thumbnail(before, column)
     return Line(
         column=column,
-        picture=picture or pictures.distribution(column),
-        is_over_baseline=bool(picture),
+        picture=distributions.thumbnail(before, column) or pictures.distribution(column),
         trend=pictures.column_trend(column, trend),
         drift=drifting.severities.get(column.name),
         findings=drifting.counts.get(column.name, 0),

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.figures import Course, Figure, Sign, figure
+from app.findings import severity_mark
 from app.numerals import compact, percent
 from app.queries import findings, histories, past
 from app.queries.histories import MOST_VALUES, ColumnKey, Newest, Span, Trends
@@ -17,7 +18,7 @@ from app.queries.pages import Page
 from app.queries.past import Found, Past
 from app.queries.profiles import ColumnProfile
 from app.schemas.columns import AGAINST
-from app.table_columns import RANKS, Drifting, Line, chosen, known_severity, lines
+from app.table_columns import RANKS, Drifting, Line, chosen, lines
 from profilemesh.profiling.metrics import BY_NAME
 from profilemesh.tables import TableRef
 
@@ -132,7 +133,7 @@ def signs(runs: Sequence[Any], found: Sequence[Found]) -> dict[int, Sign]:
     by_run = _by_run(found)
     return {
         i: Sign(
-            max((known_severity(each.severity) for each in by_run[run.run_id]), key=RANKS.__getitem__),
+            max((severity_mark(each.severity) for each in by_run[run.run_id]), key=RANKS.__getitem__),
             f"drift: {words}",
         )
         for i, run in enumerate(runs)

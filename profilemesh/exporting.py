@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ GROUP = 50_000
 Row = dict[str, Any]
 Batch = Sequence[sa.Row[*tuple[Any, ...]]]
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+is_negative = re.compile("-[0-9]+([.][0-9]+)?(e[+-]?[0-9]+)?", re.IGNORECASE).fullmatch
 TIME, TEXT, WHOLE, NUMBER = pa.timestamp("us", "UTC"), pa.string(), pa.int64(), pa.float64()
 
 
@@ -77,9 +79,11 @@ def _csv(export: Export, batches: Iterable[Batch]) -> Iterator[bytes]:
 
 
 def _cells(kind: pa.DataType, values: Iterable[Any]) -> Iterable[Any]:
-    """As a spreadsheet takes it for what it is: a text that would be a formula there gets an apostrophe before it."""
+    """As a spreadsheet takes it for what it is: a text that would be a formula there gets an apostrophe before it; a
+    negative number is none."""
     if kind == pa.string():
-        formulas = {text: f"'{text}" for text in set(values) if text and text.startswith(FORMULA)}
+        suspects = {text for text in set(values) if text and text.startswith(FORMULA)}
+        formulas = {text: f"'{text}" for text in suspects if not is_negative(text)}
         return [formulas.get(text, text) for text in values] if formulas else values
     if kind == pa.bool_():
         return map({True: "true", False: "false"}.get, values)

@@ -114,14 +114,15 @@ def _shown(finding: Any, basis: Basis, now: datetime) -> dict[str, Any]:
     columns = _columns(finding, [run for run in (reference, current) if run is not None])
     before, after = (columns.get(run.run_id) if run is not None else None for run in (reference, current))
     return {
+        "table": _table(finding),
+        "has_column_page": bool(columns),
         "seen": seen,
         "history": findings.history(session, finding.finding_id),
         "runs": named,
         "reference": reference,
         "current": current,
         "overlay": overlay(before, after),
-        "course": course,
-        "chart": finding_chart(finding, course, about, {each.run_id for each in seen}),
+        "chart": finding_chart(finding, course, about, {each.run_id: each.severity for each in seen}),
         "tomorrow": now.date() + timedelta(days=1),
     }
 

@@ -14,10 +14,13 @@ from app.extensions import db
 from app.links import Wanted
 from app.pages import parse, show
 from app.pages.drift import lines_of
+from app.pictures import distribution
 from app.queries import findings, profiles, runs
 from app.queries.run_pages import turned
 from app.schemas.runs import SCOPES, RunChoice, RunPageFilter
 from app.scopes import told_scope
+from app.table_columns import Line
+from profilemesh.tables import TableRef
 
 pages = Blueprint("runs", __name__, url_prefix="/runs")
 
@@ -58,7 +61,8 @@ def one(run_id: str) -> Response:
         "runs/show.html",
         run=run,
         others=found[1:],
-        columns=profiles.profile_of(session, run),
+        table=TableRef(run.warehouse, run.schema_name, run.dataset_name),
+        columns=[Line(each, distribution(each)) for each in profiles.profile_of(session, run)],
         told=told_scope(run),
         drifted=list(lines_of(findings.of_run(session, run, now))),
         near=near,

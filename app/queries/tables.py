@@ -276,8 +276,3 @@ def count_drift(session: Session, table: TableRef) -> int:
     """All that was ever found."""
     wanted = (EVENT.table_name == table.name, EVENT.warehouse == table.warehouse, EVENT.schema_name == table.schema)
     return session.scalar(sa.select(sa.func.count()).select_from(EVENTS).where(is_drift(), *wanted)) or 0
-
-
-def latest_good(session: Session, table: TableRef) -> Any | None:
-    """The newest run that succeeded, whatever came after it."""
-    return next(iter(good_runs(session, table, 1)), None)

@@ -22,8 +22,6 @@ Integers = npt.NDArray[np.int64]
 REGISTER_BITS = 12
 REGISTERS = 1 << REGISTER_BITS
 RANK_BITS = 64 - REGISTER_BITS
-DISTINCT_ERROR_PERCENT = 4.9
-"""Three standard errors of 4,096 registers, 3 * 1.04 / sqrt(4096), in percent."""
 
 RATIO = 1.02
 LOG_RATIO = math.log(RATIO)

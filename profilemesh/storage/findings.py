@@ -22,7 +22,6 @@ from profilemesh.drift.findings import Finding, Severity
 from profilemesh.drift.profiles import SAMPLE
 from profilemesh.storage.events import drift_event_id, save_drift
 from profilemesh.storage.models import FindingOccurrence, Run, StoredFinding, TriageEntry, clean_json, clean_text
-from profilemesh.storage.writes import hits_one
 from profilemesh.tables import TableRef
 
 QUIET_RUNS = 2
@@ -364,12 +363,6 @@ def _could_find(seen: Seen, stored: StoredFinding, scope: str | None) -> bool:
     if not seen.is_compared or not seen.is_like(scope):
         return False
     return not stored.column_name or stored.column_name in seen.known
-
-
-def mark_run(session: Session, table: TableRef, run_id: str) -> bool:
-    """A stored run of the table turns out to have drift."""
-    same = sa.and_(Run.run_id == run_id, Run.dataset_name == table.name, Run.warehouse == table.warehouse)
-    return hits_one(session, sa.update(Run).where(same, Run.schema_name == table.schema).values(has_drift=True))
 
 
 def standing(session: Session, table: TableRef, now: datetime) -> list[StoredFinding]:

@@ -40,14 +40,6 @@ class Spared:
     def key(self) -> tuple[date, str, str]:
         return self.day, self.warehouse, self.action
 
-    @property
-    def rows_spared(self) -> int:
-        return self.rows_measured + self.rows_estimated
-
-    @property
-    def bytes_spared(self) -> int:
-        return self.bytes_measured + self.bytes_estimated
-
     def __add__(self, other: Spared) -> Spared:
         """Both together, under this one's key."""
         return Spared(*self.key, *map(add_up, _counts(self), _counts(other)))
@@ -71,13 +63,3 @@ def add(session: Session, spared: Iterable[Spared]) -> None:
     kept = cast(sa.Table, Saving.__table__).c
     more = {name: kept[name] + statement.excluded[name] for name in _COUNTS}
     insert_all(session, statement.on_conflict_do_update(index_elements=_KEY, set_=more), rows)
-
-
-def by_day(session: Session, since: date, warehouse: str | None = None) -> list[Spared]:
-    """From that day on, the newest first; within a day by warehouse and action."""
-    kept = cast(sa.Table, Saving.__table__).c
-    wanted = sa.select(*(kept[name] for name in _KEY + _COUNTS)).where(kept.day >= since)
-    if warehouse is not None:
-        wanted = wanted.where(kept.warehouse == warehouse)
-    rows = session.execute(wanted.order_by(kept.day.desc(), kept.warehouse, kept.action))
-    return [Spared(*row) for row in rows]

@@ -35,9 +35,3 @@ def cancel_requests(session: Session, holder: str) -> set[TableRef]:
     asked = sa.and_(TableState.claimed_by == holder, TableState.cancel_requested_at.is_not(None))
     rows = session.execute(sa.select(TableState.warehouse, TableState.schema_name, TableState.table_name).where(asked))
     return {TableRef(*row) for row in rows}
-
-
-def clear_cancel(session: Session, table: TableRef, holder: str) -> None:
-    """The request was heeded; nothing happens if `holder` lost the table."""
-    mine = sa.and_(is_state_of(table), TableState.claimed_by == holder)
-    hits_one(session, sa.update(TableState).where(mine).values(cancel_requested_at=None))

@@ -78,6 +78,32 @@ def test_a_drag_zooms_all_charts_and_a_button_shows_all_again(visit: Open) -> No
     expect(resets.nth(1)).to_be_hidden()
 
 
+def test_the_chart_of_a_finding_tells_where_it_was_found_and_zooms(visit: Open) -> None:
+    page = visit().go("/drift?state=all")
+    page.locator(".finding:has(.course svg) a").first.click()
+    plot, readout, reset = page.locator(".plot"), page.locator(".readout"), page.locator(".reset")
+    expect(plot).to_have_count(1)
+    marks = page.evaluate("JSON.parse(document.querySelector('figure').dataset.series).marks.map(mark => mark.i)")
+    plot.focus()
+    for _ in range(marks[0] + 1):
+        page.keyboard.press("ArrowRight")
+    expect(readout).to_contain_text("found, ")
+    point_at(page, plot, 0.4)
+    page.mouse.down()
+    point_at(page, plot, 0.7)
+    page.mouse.up()
+    reset.click()
+    expect(reset).to_be_hidden()
+
+
+def test_without_scripts_the_chart_of_a_finding_is_a_picture_with_its_numbers(visit: Open) -> None:
+    page = visit(java_script_enabled=False).go("/drift?state=all")
+    page.locator(".finding:has(.course svg) a").first.click()
+    expect(page.locator("figure svg.chart")).to_be_visible()
+    page.get_by_text("The numbers of these runs").click()
+    expect(page.locator(".numbers tbody tr .mark").first).to_be_visible()
+
+
 def test_the_keyboard_reads_and_zooms(visit: Open) -> None:
     page = visit().go(ORDERS)
     plot, readout = page.locator(".plot").first, page.locator(".readout").first

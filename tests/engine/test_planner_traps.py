@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,9 +21,9 @@ from profilemesh.config.model import (
 from profilemesh.planning import Decision, Reason
 from profilemesh.reasons import why
 from profilemesh.runner import Silence, look, opened, utc_now
-from profilemesh.storage import savings
 from profilemesh.storage.models import Result
 from tests.conftest import PostgresServer
+from tests.engine.storage.kept import kept_savings
 from tests.engine.ticks import Project, outcomes
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_a_checksum_that_read_every_row_spares_nothing(project: Project, key: tu
     project.duckdb("w", "UPDATE t SET v = 2 WHERE k = 1")
     assert decided(project.tick())[0] == ("partial" if key else "full")
     with project.storage() as storage, storage.read() as session:
-        assert [day.rows_spared for day in savings.by_day(session, date(2026, 1, 1))] == [0] * (3 if key else 2)
+        assert [day.rows_measured + day.rows_estimated for day in kept_savings(session)] == [0] * (3 if key else 2)
 
 
 def test_columns_in_another_order_are_named(project: Project) -> None:

@@ -86,6 +86,14 @@ def test_a_fan_has_its_bands_around_its_median_and_leaves_gaps() -> None:
     assert heights[0] == {10, 200} and sorted(heights[2]) == pytest.approx([48, 162])
 
 
+def test_a_fan_marks_the_medians_of_runs_that_found_something() -> None:
+    runs = [spread(0, 0, 2, 5, 8, 10), spread(1, 0, 2, 5, 8, 10), spread(2)]
+    marks = [Mark(each.at, None, "drift", "high" if i else "") for i, each in enumerate(runs)]
+    drawn = ET.fromstring(fan(runs, "label", marks, height=220))
+    (mark,) = drawn.findall("path")
+    assert mark.get("class") == "high" and mark.findtext("title") == "drift"
+
+
 def test_a_pair_is_scaled_to_the_larger_of_both() -> None:
     drawn = ET.fromstring(pair([Bin(0.5, 0.25, ""), Bin(0, 1, "")], "label", height=30))
     tall = [(each.get("class"), float(each.get("height") or 0)) for each in drawn.findall("rect")]

@@ -21,7 +21,10 @@ def words(page: str) -> str:
 
 def cards(page: str) -> list[str]:
     """The names of the columns that have a card, in their order."""
-    return re.findall(r'<h2>(?:<span class="mark[^>]*></span>)?<span class="name"><bdi[^>]*>([^<]*)', page)
+    return re.findall(
+        r'<h2>(?:<span class="mark[^>]*></span>)?<a class="name" href="/tables/[^"]*/columns/[^"]*"><bdi[^>]*>([^<]*)',
+        page,
+    )
 
 
 def two(session: Session, before: Columns, after: Columns, **later: object) -> None:

@@ -1,14 +1,16 @@
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from profilemesh.storage.models import Run, StoredFinding, TriageEntry
+from profilemesh.storage.models import FindingOccurrence, Run, StoredFinding, TriageEntry
 from tests.factories import HOSTILE, NOW, add_finding, add_oddities, add_run, bell, number_metrics, text_metrics, top
 from tests.pages.test_drift import ELSEWHERE, token_in
 from tests.web import counted
@@ -55,6 +57,7 @@ def found(session: Session) -> StoredFinding:
 def test_what_moved_how_far_and_since_when(client: FlaskClient, found: StoredFinding) -> None:
     page = page_of(client, found)
     assert "<span>Null share of <b><bdi>orders.email</bdi></b> rose from" in page
+    assert "/tables/orders/columns/email?" in page.split("<h1")[0]
     names = ("Before", "Now", "Moved by", "Severity", "First found", "Runs", "Owner", "Assigned to")
     assert [fact(page, name) for name in names] == [
         "0 %", "14 %", "+13.9 points", "high", "24 h ago", "2", "sales", "–"
@@ -63,9 +66,39 @@ def test_what_moved_how_far_and_since_when(client: FlaskClient, found: StoredFin
 
 def test_its_metric_is_drawn_with_the_runs_that_found_it(client: FlaskClient, found: StoredFinding) -> None:
     page = page_of(client, found)
-    told = "Null share in 6 runs, found in 2 of them: from 0 % to 14 %, between 0 % and 14 %"
-    assert f'aria-label="{told}"' in page and page.split("<main")[1].count('class="found"') == 3
-    assert f"<title>{NOW:%Y-%m-%d}: 14 %, found</title>" in page and 'class="level"' in page
+    days = f"from {NOW - timedelta(days=5):%Y-%m-%d} to {NOW:%Y-%m-%d}"
+    about = "found in 2 of them, baseline 0 %"
+    told = f"Null share in 6 runs {days}, {about}: from 0 % to 14 %, between 0 % and 14 %"
+    assert f'aria-label="{told}"' in page and page.count('<path class="high"') == 2
+    assert f"<title>{NOW:%Y-%m-%d %H:%M}: 14 %, found, high</title>" in page and '<line class="level"' in page
+
+
+def test_its_chart_has_what_a_script_brings_to_life(client: FlaskClient, found: StoredFinding) -> None:
+    page = page_of(client, found)
+    told = orjson.loads(unescape(page.split('data-series="')[1].split('"')[0]))
+    assert told["lines"] == [{"name": "Null share", "y": [0, 0, 0, 0, 14, 14]}] and told["level"] == 0
+    assert told["marks"] == [{"i": i, "kind": "high", "tip": "found, high"} for i in (4, 5)]
+
+
+def test_the_numbers_of_its_chart_are_on_the_page(client: FlaskClient, found: StoredFinding) -> None:
+    page = page_of(client, found).split("The numbers of these runs</summary>")[1].split("</details>")[0]
+    cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", page)]
+    written = [f"{NOW - timedelta(days=day):%Y-%m-%d %H:%M:%S} UTC" for day in range(6)]
+    assert cells[0::3] == written
+    assert list(zip(cells[1::3], cells[2::3], strict=True)) == [("14", "high")] * 2 + [("0", "")] * 4
+
+
+def test_severities_that_it_had_differ_by_their_shape(client: FlaskClient, session: Session) -> None:
+    runs = history(session, 6, nulls(0), nulls(14), nulls(14))
+    found = add_finding(session, runs[-1], earlier=runs[-2:-1], baseline=runs[:-2], before=0, now=14)
+    session.flush()
+    newest = session.scalars(sa.select(FindingOccurrence).order_by(FindingOccurrence.at.desc())).first()
+    assert newest is not None
+    newest.severity = "low"
+    session.commit()
+    page = page_of(client, found)
+    assert page.count('<path class="high"') == page.count('<path class="low"') == 1
+    assert '<span class="mark high"></span>found, high<span class="mark low"></span>found, low' in page
 
 
 def test_why_it_is_told_in_plain_words(client: FlaskClient, found: StoredFinding) -> None:
@@ -91,7 +124,7 @@ def test_two_distributions_are_one_picture(client: FlaskClient, session: Session
     page = page_of(client, found)
     assert "Shares of the values by size: from 0 to 100 before, from 0 to 200 now" in page
     assert page.count('class="before"') > 10 and page.count('class="now"') > 20
-    assert "<bdi>Mean</bdi> over time" in page
+    assert 'Mean <span class="sub">over time</span>' in page
 
 
 def test_values_are_put_side_by_side_with_their_shares(client: FlaskClient, session: Session) -> None:
@@ -119,7 +152,7 @@ def test_values_are_put_side_by_side_with_their_shares(client: FlaskClient, sess
         ("open", "20 %", "0 %"),
         ("NULL", "20 %", "0 %"),
     ]
-    assert "Share of paid in 3 runs, found in 1 of them: from 75 % to 30 %" in page
+    assert "Share of paid in 3 runs" in page and "found in 1 of them: from 75 % to 30 %" in page
 
 
 def test_what_it_explains_is_told_with_it(client: FlaskClient, session: Session) -> None:
@@ -132,7 +165,11 @@ def test_what_it_explains_is_told_with_it(client: FlaskClient, session: Session)
     page = page_of(client, found)
     assert "What follows from it" in page and "mean of orders.total fell" in page
     assert (fact(page, "Before"), fact(page, "Now"), fact(page, "Moved by")) == ("240 k usual", "98.2 k came", "−59 %")
-    assert "Its size alone tells" in page and "<bdi>Row count</bdi> over time" in page and "Where <" not in page
+    assert (
+        "Its size alone tells" in page
+        and 'Row count <span class="sub">over time</span>' in page
+        and "Where <" not in page
+    )
 
 
 def test_a_change_of_columns_tells_what_was(client: FlaskClient, session: Session) -> None:

@@ -109,6 +109,18 @@ def test_vendored_files_are_kept_by_the_browser_and_ours_are_asked_for_again(cli
         assert ours.headers["Cache-Control"] == "no-cache"
 
 
+def test_pages_are_kept_for_nobody_else_and_asked_for_again(client: FlaskClient) -> None:
+    answers = [
+        client.get("/", headers=HTML),
+        client.get("/drift", headers={"HX-Request": "true"}),
+        client.get("/drift/nope", headers=HTML),
+        client.get("/docs"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 200]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"private, no-cache"}
+    assert client.get("/api/runs").headers["Cache-Control"] == "no-cache"
+
+
 def test_a_page_names_our_files_by_what_is_in_them(client: FlaskClient, pages: dict[str, str]) -> None:
     for path in re.findall(r'(?:href|src)="(/static/(?:css|js)/[^"]+)"', pages["/runs"]):
         with client.get(path) as answer:

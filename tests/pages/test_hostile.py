@@ -64,6 +64,8 @@ def test_every_page_is_rendered_harmless(client: FlaskClient, addresses: list[st
         assert answer.status_code in (200, 404, 422), (address[:200], answer.status_code)
         assert raw_marks(answer.text) == [], address[:200]
         assert alive(answer.text) == [], address[:200]
+        title = unescape(answer.text.split("<title>")[1].split("</title>")[0])
+        assert len(title) < 200 and title[0] not in " ·", (address[:200], title[:300])
         seen += answer.text
     assert "&lt;script&gt;alert(1)" in seen and "{{ 7 * 7 }}" in seen
 

@@ -94,6 +94,13 @@ def test_a_column_shows_its_metrics(client: FlaskClient, session: Session) -> No
     assert 'title="141 of 1,000 rows"' in page
 
 
+def test_each_column_leads_to_its_page(client: FlaskClient, session: Session) -> None:
+    add_run(session, run_id="r1", columns={("total", "DOUBLE"): number_metrics(1000)})
+    session.commit()
+    (link,) = re.findall(r'<a class="name" href="([^"]*/columns/[^"]*)">', page_of(client))
+    assert client.get(unescape(link)).status_code == 200 and "/tables/orders/columns/total?" in link
+
+
 def test_an_exact_distinct_count_shows_no_error(client: FlaskClient, session: Session) -> None:
     listed = [{"value": "a", "count": 7}, {"value": "b", "count": 2}]
     add_run(session, run_id="r1", columns={("x", "TEXT"): text_metrics(9, top_values=listed)})
@@ -219,6 +226,14 @@ def test_its_metrics_can_be_downloaded(client: FlaskClient, session: Session) ->
     assert told == [("'=x", "count", "7", "7.0"), ("'=x", "max", "'=1+1", ""), ("b", "count", "7", "7.0")]
     whole = client.get("/api/export/metrics?run_id=r1").json["metrics"]
     assert {row["dataset_name"] for row in whole} == {"orders", "other"}
+
+
+@pytest.mark.parametrize("number", ["-5", "-0.25", "-1e-07", "-1.5E+300"])
+def test_a_negative_number_is_no_formula(client: FlaskClient, session: Session, number: str) -> None:
+    add_run(session, run_id="r1", columns={("a", "TEXT"): {"min": number}})
+    session.commit()
+    file = client.get("/api/export/metrics?run_id=r1&format=csv").text
+    assert [row["metric_value"] for row in csv.DictReader(io.StringIO(file))] == [number]
 
 
 @pytest.mark.parametrize(("query", "status"), [("", 422), ("run_id=nope", 404), ("run_id=r1&table=x", 404)])

@@ -174,7 +174,7 @@ def test_who_clicks_again_and_again_looks_once(config: Config, slow: tuple[Check
     deadline = time.monotonic() + 5
     while (found := checks.ask(config, warehouse, now)).seconds is None and time.monotonic() < deadline:
         pass
-    assert found.is_reachable and looked == ["shop"]
+    assert found.results[0].ok and looked == ["shop"]
     checks.ask(config, warehouse, now + KEPT)
     assert looked == ["shop", "shop"]
 
@@ -189,6 +189,6 @@ def test_a_look_that_breaks_frees_its_place(config: Config, monkeypatch: pytest.
 
     checks, now = Checks(broken), datetime.now(UTC)
     found = checks.ask(config, config.warehouses["shop"], now)
-    assert found.seconds is not None and not found.is_reachable
+    assert found.seconds is not None and not found.results
     assert checks.ask(config, config.warehouses["shop"], now + KEPT).began_at == now + KEPT and len(calls) == 2
     assert told == ["boom", "boom"]

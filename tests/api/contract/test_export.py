@@ -14,7 +14,7 @@ from tests.api.contract.shapes import ALERT, RUN, all_misfits, moment, strict
 from tests.api.contract.world import SEVERITIES, World
 from tests.factories import NOW
 
-FORMULAS = ("=1+1", "+1", "-1", "@sum", "\tx", "\rx", '=cmd|" /C calc"!A0')
+FORMULAS = ("=1+1", "+1", "-1+1", "-x", "-1\n", "@sum", "\tx", "\rx", '=cmd|" /C calc"!A0')
 TYPES = {
     "json": ("application/json",),
     "csv": ("text/csv; charset=utf-8",),

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from profilemesh.profiling.metrics import DISTINCT_ERROR_PERCENT
 from profilemesh.profiling.results import quantile
-from profilemesh.profiling.sketches import DISTINCT_ERROR_PERCENT, RATIO, edges
+from profilemesh.profiling.sketches import RATIO, edges
 from tests.memory import Memory
 
 RANDOM = np.random.default_rng(20261123)

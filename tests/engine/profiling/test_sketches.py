@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from profilemesh.profiling.metrics import DISTINCT_ERROR_PERCENT
 from profilemesh.profiling.sketches import (
     BUCKET_OFFSET,
-    DISTINCT_ERROR_PERCENT,
     REGISTERS,
     HyperLogLog,
     LogHistogram,

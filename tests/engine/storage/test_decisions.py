@@ -14,11 +14,12 @@ from sqlalchemy import event
 from profilemesh.planning.costs import UNKNOWN, Cost
 from profilemesh.planning.decisions import Action, Decision, Reason
 from profilemesh.planning.snapshots import Snapshot
-from profilemesh.storage import Storage, decisions, open_storage, savings, states
+from profilemesh.storage import Storage, decisions, open_storage, states
 from profilemesh.storage.models import Event, LoggedDecision, TableState
 from profilemesh.storage.savings import Spared
 from profilemesh.storage.upgrade import upgrade
 from profilemesh.tables import TableRef
+from tests.engine.storage.kept import kept_savings
 
 TABLE = TableRef("shop", "main", "orders")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -57,7 +58,7 @@ def log(storage: Storage, **wanted: Any) -> list[LoggedDecision]:
 
 def spared(storage: Storage) -> list[Spared]:
     with storage.read() as session:
-        return savings.by_day(session, NOW.date())
+        return kept_savings(session)
 
 
 def events(storage: Storage) -> list[str]:

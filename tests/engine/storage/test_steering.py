@@ -74,10 +74,6 @@ def test_whoever_reads_the_table_hears_of_the_request(storage: Storage) -> None:
     assert (requests(storage), requests(storage, YOURS)) == ({TABLE}, set())
     claim(storage)
     assert requests(storage) == {TABLE}
-    for holder, left in ((YOURS, {TABLE}), (MINE, set())):
-        with storage.begin() as session:
-            steering.clear_cancel(session, TABLE, holder)
-        assert requests(storage) == left
 
 
 def test_a_request_ends_with_the_claim_it_was_meant_for(storage: Storage) -> None:
