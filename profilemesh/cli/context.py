@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED, DRIFTED, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
+MOST_LISTED = 2**31 - 1
+"""More than any list has, and no more than a database counts to."""
+
+
 @dataclass
 class Context:
     """What every command knows: whether people or programs read the output."""
