@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -84,4 +85,5 @@ def _require_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
-            raise Refused(f"cannot listen on {address}:{port}: {error.strerror}; choose another --port") from None
+            other = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+            raise Refused(f"cannot listen on {address}:{port}: {error.strerror}; choose another {other}") from None

@@ -18,8 +18,8 @@ HEAD = """\
 <!-- Made by docs/commands.py from the commands themselves: change them, and run it. -->
 
 `profilemesh COMMAND`, with `-c FILE` (else `PROFILEMESH_CONFIG`, else `profilemesh.yml`; a `.env` in the current
-directory is read first) and `--json` before or after the command's name. `profilemesh COMMAND --help` says what
-stands here.
+directory is read first), `--json` and `--debug` before or after the command's name. `profilemesh COMMAND --help` says
+what stands here.
 
 **For people** on a terminal: colours (`NO_COLOR` turns them off), progress, and as many columns as it is wide.
 **In a pipe**: plain lines of a fixed width. **With `--json`**: stable, keys are added and never renamed; times are UTC
@@ -43,7 +43,7 @@ MORE = {
     "db": "[From Phase 1](adoption.md)",
 }
 """Where a command's subject has a page of its own."""
-SHARED = {"--config", "--json", "--help"}
+SHARED = {"--config", "--json", "--debug", "--help"}
 
 
 def page() -> str:

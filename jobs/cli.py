@@ -48,7 +48,7 @@ def schedule(context: Context, is_printed: bool) -> None:
     """
     settings = read_settings()
     path = Path(settings["PROFILEMESH_CONFIG"]).expanduser()
-    if not path.exists():
+    if not path.is_file():
         raise ConfigError(f"PROFILEMESH_CONFIG: there is no file {path}; `profilemesh init` writes one")
     if is_printed:
         line = {"cron": cron_of(settings), "time_zone": "UTC", "command": _command(path)}

@@ -32,6 +32,7 @@ from app.schemas.tables import (
     TableSchema,
 )
 from app.standing import Standing, standing
+from profilemesh.storage import states
 from profilemesh.storage.models import TableState
 from profilemesh.tables import TableRef
 
@@ -183,7 +184,7 @@ def table_json(row: Any) -> dict[str, Any]:
         "last_profiled": row.last_profiled_at,
         "last_verified": row.last_verified_at,
         "last_status": row.last_status,
-        "staleness_score": row.staleness_score,
+        "staleness_score": row.staleness,
         "is_stale": bool(row.is_stale),
         "is_failing": bool(row.is_failing),
         "drift_count": row.drift_count,
@@ -246,7 +247,6 @@ COPIED = (
     "paused_at",
     "vanished_at",
     "deferred_since",
-    "staleness_score",
     "confidence",
     "snapshot_id",
     "row_count",
@@ -257,6 +257,7 @@ COPIED = (
 def state_json(table: TableRef, state: TableState | None, stands: Standing) -> dict[str, Any]:
     reason = state.decision_reason if state else None
     return {name: getattr(state, name, None) for name in COPIED} | {
+        "staleness_score": states.staleness_now(state) if state else None,
         "warehouse": table.warehouse,
         "schema_name": table.schema or None,
         "table_name": table.name,

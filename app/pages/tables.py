@@ -23,6 +23,7 @@ from app.schemas.tables import TablePageFilter
 from app.standing import standing
 from app.table_lines import table_line
 from app.table_view import History, history_of, versions
+from profilemesh.storage import states
 from profilemesh.tables import TableRef
 
 pages = Blueprint("tables", __name__, url_prefix="/tables")
@@ -84,6 +85,7 @@ def _standing_of(table: TableRef, history: History, now: datetime) -> dict[str, 
     stands = standing(table, state, config_or_none(), now)
     return {
         "state": state,
+        "staleness": states.staleness_now(state) if state else None,
         "stands": stands,
         "calendar": calendar(stands.partitions),
         "decisions": decisions.newest_of(session, table),

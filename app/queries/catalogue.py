@@ -16,7 +16,7 @@ from app.queries.failures import failing
 from app.queries.findings import RANK, in_state
 from app.queries.pages import Page
 from app.queries.several import chosen
-from app.queries.tables import NAME, PROFILED, ROWS, STALE, STATE_KEY
+from app.queries.tables import IS_STALE, NAME, PROFILED, ROWS, STALENESS, STATE_KEY
 from profilemesh.tables import TableRef
 
 OPEN_OF = (FINDING.warehouse, FINDING.schema_name, FINDING.table_name)
@@ -34,9 +34,6 @@ STATES_TOLD = {
 }
 FOUND_TOGETHER = ("drifting", "failing")
 """The states that no index of tables tells: those in them are counted and shown by one statement."""
-# What was read since the score was given is no longer behind by it; what was never read is as far behind as can be.
-IS_SCORED = sa.or_(STATE.last_profiled_at.is_(None), STATE.last_profiled_at < STATE.decided_at)
-STALENESS = sa.case((IS_SCORED, sa.func.coalesce(STATE.staleness_score, sa.case((PROFILED.is_(None), 100)))))
 COLUMNS = sa.func.json_array_length(STATE.columns, type_=sa.Integer)
 
 
@@ -172,7 +169,7 @@ class Catalogue:
         by_settings = STATE.decision_reason == "paused"
         return {
             "drifting": sa.literal_column("weight", sa.BigInteger).is_not(None),
-            "stale": sa.and_(STALENESS >= STALE, STATE.vanished_at.is_(None)),
+            "stale": sa.and_(IS_STALE, STATE.vanished_at.is_(None)),
             "put_off": STATE.deferred_since.is_not(None),
             "paused": sa.or_(STATE.paused_at.is_not(None), sa.func.coalesce(by_settings, sa.false())),
             "unprofiled": PROFILED.is_(None),

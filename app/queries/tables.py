@@ -36,7 +36,6 @@ IS_FAILING = sa.and_(
     LAST.c.status == "failed",
     sa.or_(STATE.last_verified_at.is_(None), STATE.last_verified_at <= LAST.c.profiled_at),
 )
-STALENESS = sa.func.coalesce(STATE.staleness_score, 100)
 
 
 def _of_last_good(column: Any) -> sa.ScalarSelect[Any]:
@@ -47,6 +46,14 @@ def _of_last_good(column: Any) -> sa.ScalarSelect[Any]:
 
 ROWS = sa.func.coalesce(STATE.row_count, _of_last_good(RUN.row_count), type_=RUN.row_count.type)
 PROFILED = sa.func.coalesce(STATE.last_profiled_at, _of_last_good(RUN.profiled_at), type_=RUN.profiled_at.type)
+IS_READ_SINCE = STATE.last_profiled_at >= STATE.decided_at
+UNSCORED = sa.case((PROFILED.is_(None), 100))
+"""What was never read is as far behind as can be."""
+STALENESS: sa.ColumnElement[int] = sa.case(
+    (IS_READ_SINCE, 0), else_=sa.func.coalesce(STATE.staleness_score, UNSCORED, type_=sa.Integer)
+)
+"""As `storage.states.staleness_now` has it."""
+IS_STALE = sa.func.coalesce(STALENESS >= STALE, sa.false())
 
 
 def _drift_since(since: datetime) -> sa.ScalarSelect[int]:
@@ -72,7 +79,7 @@ def _sorts(since: datetime) -> dict[str, tuple[sa.ColumnElement[Any], type] | No
         "name": None,
         "rows": (sa.func.coalesce(ROWS, -1, type_=sa.BigInteger), int),
         "last_profiled": (sa.func.coalesce(PROFILED, LONG_AGO, type_=RUN.profiled_at.type), datetime),
-        "staleness": (STALENESS, int),
+        "staleness": (sa.func.coalesce(STALENESS, -1, type_=sa.Integer), int),
         "drift": (_drift_since(since), int),
     }
 
@@ -108,8 +115,8 @@ class Tables:
                 PROFILED.label("last_profiled_at"),
                 state.last_verified_at,
                 LAST.c.status.label("last_status"),
-                state.staleness_score,
-                (STALENESS >= STALE).label("is_stale"),
+                STALENESS.label("staleness"),
+                IS_STALE.label("is_stale"),
                 sa.func.coalesce(IS_FAILING, sa.false()).label("is_failing"),
                 _drift_since(self.since).label("drift_count"),
                 state.decision,
@@ -168,7 +175,7 @@ class Tables:
             found.append(STATE.schema_name == wanted["schema"])
         if wanted["q"]:
             found.append(STATE.table_name.icontains(wanted["q"], autoescape=True))
-        claims = (("stale", STALENESS >= STALE), ("failing", sa.func.coalesce(IS_FAILING, sa.false())))
+        claims = (("stale", IS_STALE), ("failing", sa.func.coalesce(IS_FAILING, sa.false())))
         found += [claim == wanted[name] for name, claim in claims if wanted[name] is not None]
         if wanted["drifting"] is not None:
             drifts = _has_drift_since(self.since)

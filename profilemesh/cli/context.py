@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from profilemesh.config import Config
     from profilemesh.storage import Storage
 
-DONE, FAILED, MISUSED, DRIFTED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, MISUSED, DRIFTED, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
+
+
+MOST_LISTED = 2**31 - 1
+"""More than any list has, and no more than a database counts to."""
 
 
 @dataclass
@@ -83,6 +87,15 @@ def _choose_json(ctx: click.Context, parameter: click.Parameter, value: bool) ->
     ctx.ensure_object(Context).as_json |= value
 
 
+def _choose_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["PROFILEMESH_DEBUG"] = "1"
+
+
+def is_debugged() -> bool:
+    return os.environ.get("PROFILEMESH_DEBUG", "").lower() not in ("", "0", "false", "no", "off")
+
+
 config_option = click.option(
     "-c",
     "--config",
@@ -93,6 +106,9 @@ config_option = click.option(
 )
 json_option = click.option(
     "--json", is_flag=True, expose_value=False, callback=_choose_json, help="Print JSON for programs."
+)
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_choose_debug, help="Show the whole trace of a bug."
 )
 only_option = click.option(
     "--table", "only", metavar="GLOB", help="Only these: table, schema.table or warehouse.schema.table."

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from profilemesh.cli.context import Context, config_option, json_option, only_option, opened_storage
+from profilemesh.cli.context import MOST_LISTED, Context, config_option, json_option, only_option, opened_storage
 from profilemesh.cli.names import known_tables
 from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, rows_of, styled
 from profilemesh.cli.told import command
@@ -27,7 +27,7 @@ from profilemesh.storage.models import LoggedDecision
 @config_option
 @json_option
 @only_option
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=20, show_default=True, help="At most so many.")
 @click.pass_obj
 def decisions(context: Context, only: str | None, limit: int) -> None:
     """Show what was decided, and what came of it, newest first.

@@ -11,7 +11,15 @@ import click
 from rich.console import Console
 
 from profilemesh.backtest import Backtest, Matched, as_json, backtest
-from profilemesh.cli.context import DRIFTED, Context, config_option, json_option, only_option, opened_storage
+from profilemesh.cli.context import (
+    DRIFTED,
+    MOST_LISTED,
+    Context,
+    config_option,
+    json_option,
+    only_option,
+    opened_storage,
+)
 from profilemesh.cli.names import known_tables
 from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, severity
 from profilemesh.cli.times import Since
@@ -42,7 +50,7 @@ from profilemesh.storage.models import StoredFinding
 @json_option
 @only_option
 @click.option("--all", "is_all", is_flag=True, help="Resolved ones too.")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, MOST_LISTED), default=200, show_default=True, help="At most so many.")
 @click.option("--replay", "is_replay", is_flag=True, help="What the rules would have found over the stored history.")
 @click.option(
     "--since", type=Since(), help="With --replay: from when on; a day, a time, or 36h, 30d, 6w. [default: 30d]"

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from profilemesh.cli.context import DONE, FAILED, INTERRUPTED, MISUSED
+from profilemesh.cli.context import BROKEN, DONE, FAILED, INTERRUPTED, MISUSED, debug_option
 
 EXITS = {
     DONE: "done, or nothing to do",
     FAILED: "something failed; the message names it",
     MISUSED: "usage or configuration; nothing was done",
+    BROKEN: "a bug of ProfileMesh; `--debug` or `PROFILEMESH_DEBUG=1` shows the whole trace",
     INTERRUPTED: "stopped by Ctrl-C, a polite kill or a closed terminal",
 }
 """What every command may end with."""
@@ -30,6 +31,7 @@ class Told(click.Command):
         **more: Any,
     ) -> None:
         super().__init__(*args, **more)
+        debug_option(self)
         self.examples, self.exits = tuple(examples), EXITS | dict(exits or {})
         self.json = " ".join(json.split()) if json else None
 

@@ -15,7 +15,7 @@ _PAIR = re.compile(
     r"('(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s&;,'\"]+)"
 )
 _QUERY = re.compile(r"\?[^\s\"')]*=[^\s\"')]*")
-_LEAST = 4
+LEAST = 4
 """A secret shorter than this would hide half of every sentence; as a part of an address it is hidden anyway."""
 
 
@@ -38,7 +38,7 @@ def address_of(config: WarehouseConfig) -> str | None:
 
 
 def _secrets(config: WarehouseConfig) -> Iterator[str]:
-    if config.password and len(config.password) >= _LEAST:
+    if config.password and len(config.password) >= LEAST:
         yield config.password
     yield from _texts(config.extra_params)
 
@@ -51,5 +51,5 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for each in value:
             yield from _texts(each)
-    elif isinstance(value, str) and len(value) >= 2 * _LEAST:
+    elif isinstance(value, str) and len(value) >= 2 * LEAST:
         yield value

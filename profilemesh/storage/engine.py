@@ -156,6 +156,7 @@ def storage_trouble(error: DBAPIError) -> str | None:
     return _postgres_trouble(error.orig)
 
 
+_MUTILATED = "a table of ours is gone, which only other hands can have taken; restore a backup"
 _SQLITE_TROUBLES = {
     sqlite3.SQLITE_FULL: "the disk is full; nothing of this was stored; free some space and try again",
     sqlite3.SQLITE_READONLY: "the file or its folder is read-only; allow writing, or choose another file",
@@ -171,6 +172,8 @@ _SQLITE_TROUBLES = {
 
 def _sqlite_trouble(error: sqlite3.Error) -> str | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such table: profilemesh_"):
+        return f"{_MUTILATED} ({error})"
     return _SQLITE_TROUBLES.get(code)
 
 
@@ -180,6 +183,7 @@ _POSTGRES_TROUBLES = {
     "28P01": "wrong user name or password",
     "3D000": "the database does not exist; create it first",
     "42501": "the role lacks a privilege",
+    "42P01": _MUTILATED,
     "53100": "the server's disk is full; nothing of this was stored; free some space and try again",
     "53200": "the server is out of memory",
     "53300": "the server has no connection left",
@@ -198,6 +202,8 @@ def _postgres_trouble(error: BaseException | None) -> str | None:
     detail = said[0] if said else type(error).__name__
     if code in _POSTGRES_TROUBLES:
         return f"{_POSTGRES_TROUBLES[code]} ({detail})"
+    if code is None and detail.startswith("invalid dsn"):
+        return f"the URL is not understood ({detail})"
     # psycopg2 gives no code where no connection was made, or where it was lost.
     is_connection = type(error).__name__ in ("OperationalError", "InterfaceError")
     return f"no connection ({detail})" if is_connection and code is None else None

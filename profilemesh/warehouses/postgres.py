@@ -14,6 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from psycopg2.extensions import make_dsn
 
+from profilemesh.config.masked import HIDDEN, LEAST
 from profilemesh.config.model import Strategy
 from profilemesh.errors import (
     PermissionDenied,
@@ -304,7 +305,7 @@ class PostgresWarehouse(Warehouse):
     def translated(self, text: str, sqlstate: str | None, subject: str) -> WarehouseError:
         """A driver's error as one of ours, without the password."""
         password = self.config.password
-        clean = text.replace(password, "***") if password else text
+        clean = text.replace(password, HIDDEN) if password and len(password) >= LEAST else text
         line = " ".join(clean.split("\n\nQuery was")[0].split())
         return _error(sqlstate or "", line, subject, self.execution.statement_timeout_seconds)
 

@@ -79,6 +79,12 @@ def test_serve_refuses_a_port_that_is_taken(empty_storage: Path) -> None:
     assert refused.exit_code == 2 and "choose another --port" in refused.output
 
 
+def test_serve_refuses_a_host_that_is_none_of_ours(empty_storage: Path) -> None:
+    environ = {"PROFILEMESH_DB_URL": f"sqlite:///{empty_storage}", "PROFILEMESH_CONFIG": NO_CONFIG, **UNSET}
+    refused = CliRunner().invoke(serve, ["--host", "192.0.2.1", "--port", "8133"], env=environ)
+    assert refused.exit_code == 2 and "choose another --host" in refused.output
+
+
 def test_a_stopped_server_leaves_no_claim_no_lease_and_no_run(empty_storage: Path, tmp_path: Path) -> None:
     project = copied(empty_storage, tmp_path)
     project.duckdb("shop", f"CREATE VIEW slow AS {SLOW}")

@@ -67,6 +67,7 @@ def test_the_line_for_cron_says_when_the_settings_say(project: Project, settings
         ({"PROFILEMESH_TICK_MINUTES": "0.5"}, "cron cannot say every 0.5 minutes"),
         ({"PROFILEMESH_TICK_CRON": "often"}, "five fields of cron"),
         ({"PROFILEMESH_CONFIG": "nope.yml"}, "there is no file nope.yml"),
+        ({"PROFILEMESH_CONFIG": "."}, "there is no file ."),
     ],
 )
 def test_what_it_cannot_do_ends_with_2(project: Project, settings: dict[str, str], said: str) -> None:

@@ -240,6 +240,12 @@ def test_a_stop_in_mid_scan_leaves_nothing_half_done(project: Path, number: sign
     assert "success" in called(project, "profile", "--table", "orders").stdout
 
 
+@pytest.mark.parametrize("command", ["decisions", "drift"])
+def test_a_limit_that_no_database_counts_to_is_refused(project: Path, command: str) -> None:
+    done = called(project, command, "--limit", str(10**20))
+    assert (done.code, "is not in the range" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("config", "warehouse"),
     [("source: {name: shop, type: duckdb, filepath: shop.duckdb}", "shop"), (CONFIG, "unknown")],

@@ -64,6 +64,11 @@ def test_what_cannot_be_reached_or_read_leaves_no_file_and_tells_no_secret(
     assert "s3cr3t" not in done.output and list(tmp_path.iterdir()) == []
 
 
+def test_a_very_short_password_garbles_no_message(tmp_path: Path) -> None:
+    said = called(tmp_path, "init", "postgresql://u:p@127.0.0.1:1/shop").stderr
+    assert "port 1 failed: Connection refused" in said
+
+
 def test_a_password_stays_in_the_environment(postgres_server, postgres_database: str, tmp_path: Path) -> None:
     postgres_server.execute("CREATE TABLE orders AS SELECT 1 AS id", database=postgres_database)
     url = f"postgresql://postgres:s3cr3t@/{postgres_database}?host={postgres_server.socket_dir}"

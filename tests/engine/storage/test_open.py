@@ -13,7 +13,7 @@ from profilemesh.errors import StorageError, StorageOutdated
 from profilemesh.storage import Storage, configure_engine, open_storage, runs
 from profilemesh.storage.engine import FOR_WRITING
 from profilemesh.storage.engine import storage_url as normalised
-from profilemesh.storage.models import Result, Run
+from profilemesh.storage.models import Result, Run, Tick
 from profilemesh.storage.schema import VERSION_TABLE, outdated
 from profilemesh.storage.upgrade import upgrade
 
@@ -115,6 +115,20 @@ def test_a_url_that_cannot_be_read_is_told_without_quoting_it(url: str) -> None:
     with pytest.raises(StorageError, match="the storage URL cannot be read") as caught:
         open_storage(url)
     assert "secret" not in str(caught.value)
+
+
+def test_an_option_that_libpq_does_not_know_is_told() -> None:
+    with pytest.raises(StorageError, match='the URL is not understood .*"bogus"'):
+        open_storage("postgresql://me:secret@127.0.0.1/db?bogus=1")
+
+
+def test_a_storage_that_lost_a_table_is_told(fresh_url: str) -> None:
+    storage = open_storage(fresh_url)
+    with storage.begin() as session:
+        session.execute(sa.text("DROP TABLE profilemesh_ticks"))
+    with pytest.raises(StorageError, match="a table of ours is gone.*profilemesh_ticks"), storage.read() as session:
+        session.execute(sa.select(sa.func.count()).select_from(Tick))
+    storage.close()
 
 
 def test_begin_commits_and_an_exception_rolls_back(storage: Storage) -> None:
