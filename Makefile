@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= profilemesh.yml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes of the tests would compile the same modules, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run seed test prove bench lint clean browser
 

@@ -7,6 +7,7 @@ take. Asked by a line of JSON, it answers with one.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -17,8 +18,11 @@ import termios
 from typing import Any
 
 import click
+from sqlalchemy.orm import configure_mappers
 
 from profilemesh.cli import main, run
+from profilemesh.storage import models  # noqa: F401
+from profilemesh.warehouses import duckdb, sqlite  # noqa: F401
 
 
 def child(ask: dict[str, Any]) -> None:
@@ -81,6 +85,9 @@ def serve() -> None:
     context = click.Context(main)
     for name in main.list_commands(context):
         main.get_command(context, name)
+    # What every command would do first; and no child copies what its collector only looks at.
+    configure_mappers()
+    gc.freeze()
     with os.fdopen(os.dup(1), "w") as answers:
         for line in sys.stdin:
             ask = json.loads(line)

@@ -1,11 +1,11 @@
-"""The other processes of these tests. Each says a line when it got somewhere, and waits for one to go on."""
+"""The other processes of these tests. Each says a word when it got somewhere, and waits for one to go on."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -19,12 +19,22 @@ from profilemesh.tables import TableRef
 TERM = timedelta(minutes=5)
 
 
+line: Connection
+"""To the test."""
+
+
+def play(connection: Connection, part: str, *arguments: str) -> None:
+    global line
+    line = connection
+    globals()[part](*arguments)
+
+
 def say(word: object) -> None:
-    print(word, flush=True)  # noqa: T201
+    line.send(word)
 
 
 def hear() -> None:
-    sys.stdin.readline()
+    line.recv()
 
 
 def claim_tables(url: str, count: str) -> None:
@@ -87,7 +97,3 @@ def upgrade_when_told(url: str) -> None:
     say("ready")
     hear()
     say("changed" if upgrade(url).changed else "nothing to do")
-
-
-if __name__ == "__main__":
-    globals()[sys.argv[1]](*sys.argv[2:])

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import multiprocessing
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +12,11 @@ import sqlalchemy as sa
 from profilemesh.storage import Base, Storage, open_storage
 from profilemesh.storage.engine import make_engine
 from profilemesh.storage.upgrade import upgrade
+from tests.engine.storage import actors
 
-ROOT = Path(__file__).parents[3]
-ACTORS = Path(__file__).with_name("actors.py")
+FORKS = multiprocessing.get_context("forkserver")
+"""Of a process that has imported all that the actors need, which takes longer than most of their parts."""
+FORKS.set_forkserver_preload([actors.__name__])
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +30,10 @@ def migrated_postgres(postgres_server) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def migrated_url(request: pytest.FixtureRequest, empty_storage: Path, tmp_path: Path) -> str:
     """An up-to-date storage without rows."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'storage.db'}"
-        upgrade(url)
-        return url
+        return f"sqlite:///{shutil.copy(empty_storage, tmp_path / 'storage.db')}"
     url = request.getfixturevalue("migrated_postgres")
     engine = make_engine(url)
     with engine.begin() as connection:
@@ -51,26 +50,43 @@ def storage(migrated_url: str) -> Iterator[Storage]:
     storage.close()
 
 
-Actor = Callable[..., "subprocess.Popen[str]"]
+class Actor:
+    """A real process that plays a part from actors.py."""
+
+    def __init__(self, part: str, *arguments: str) -> None:
+        self.line, theirs = FORKS.Pipe()
+        self.process = FORKS.Process(target=actors.play, args=(theirs, part, *arguments))
+        self.process.start()
+        theirs.close()
+
+    def says(self) -> object:
+        """What it says next."""
+        assert self.line.poll(30)
+        return self.line.recv()
+
+    def go_on(self) -> None:
+        self.line.send("go on")
+
+    def ended(self) -> int | None:
+        """How, as `Popen.returncode` tells it."""
+        self.process.join(30)
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.ended()
 
 
 @pytest.fixture
-def actor() -> Iterator[Actor]:
-    """Starts a real process that plays a part from actors.py; what still runs at the end is killed."""
-    started: list[subprocess.Popen[str]] = []
+def actor() -> Iterator[Callable[..., Actor]]:
+    """Starts one; what still runs at the end is killed."""
+    started: list[Actor] = []
 
-    def start(part: str, *arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(ACTORS), part, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        started.append(process)
-        return process
+    def start(part: str, *arguments: str) -> Actor:
+        started.append(Actor(part, *arguments))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for each in started:
+        each.kill()
+        each.line.close()

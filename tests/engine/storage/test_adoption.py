@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +34,56 @@ SHOP = ("shop", "postgres")
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)
 
 
-@pytest.fixture(params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> Layout:
-    return LAYOUTS[request.param]
-
-
 def adopt(url: str) -> None:
     upgrade(url, backup=False, adopted_warehouse=SHOP)
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A database of a layout that was adopted, to be read by any test and written to by none."""
+
+    url: str
+    before: dict[str, list[dict[str, Any]]]
+    """What it held."""
+
+
+Adoptions = Callable[[str, str], Adopted]
+
+
+@pytest.fixture(scope="module")
+def adoptions(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Adoptions:
+    """Makes one by its database and layout, once."""
+
+    @cache
+    def made(database: str, layout: str) -> Adopted:
+        url = f"sqlite:///{tmp_path_factory.mktemp('adopted') / 'storage.db'}"
+        if database == "postgres":
+            server, name = request.getfixturevalue("postgres_server"), f"adopted_{uuid.uuid4().hex[:12]}"
+            server.execute(f"CREATE DATABASE {name}")
+            url = server.url(name).replace("postgresql://", "postgresql+psycopg2://", 1)
+        make(url, LAYOUTS[layout])
+        before = contents(url)
+        adopt(url)
+        return Adopted(url, before)
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=LAYOUTS)
+def adopted(request: pytest.FixtureRequest, database: str, adoptions: Adoptions) -> Adopted:
+    """Of each layout in turn."""
+    return adoptions(database, request.param)
+
+
+@pytest.fixture
+def later(database: str, adoptions: Adoptions) -> str:
+    """The URL of one that had the later layout."""
+    return adoptions(database, "later").url
 
 
 def execute(url: str, *statements: str) -> list[Any]:
@@ -83,11 +129,9 @@ def kept(table: str, row: dict[str, Any]) -> dict[str, Any]:
     return {name: value.replace(tzinfo=UTC) if is_naive[name] else value for name, value in found.items()}
 
 
-def test_every_row_and_value_is_kept(storage_url: str, layout: Layout) -> None:
-    make(storage_url, layout)
-    before = contents(storage_url)
-    adopt(storage_url)
-    after = contents(storage_url, {table: list(rows[0]) for table, rows in before.items()})
+def test_every_row_and_value_is_kept(adopted: Adopted) -> None:
+    before = adopted.before
+    after = contents(adopted.url, {table: list(rows[0]) for table, rows in before.items()})
     # Of a table with runs but without a state there is an empty one now.
     after["profilemesh_table_state"] = [row for row in after["profilemesh_table_state"] if row.get("last_run_id")]
     for table, rows in before.items():
@@ -96,25 +140,20 @@ def test_every_row_and_value_is_kept(storage_url: str, layout: Layout) -> None:
             assert row == {**kept(table, old), **{name: row[name] for name in names}}
 
 
-def test_a_missing_time_is_told_by_other_rows_or_nobody(storage_url: str) -> None:
-    make(storage_url, LAYOUTS["later"])
-    adopt(storage_url)
-    runs = {row.run_id: row.profiled_at for row in all_of(storage_url, Run)}
+def test_a_missing_time_is_told_by_other_rows_or_nobody(later: str) -> None:
+    runs = {row.run_id: row.profiled_at for row in all_of(later, Run)}
     assert runs["r-timeless"] == datetime(2026, 2, 1, tzinfo=UTC)
-    assert {row.profiled_at for row in all_of(storage_url, Result) if row.run_id == "r-null"} == {NOON}
-    assert {row.timestamp for row in all_of(storage_url, Event)} == {NOON}
+    assert {row.profiled_at for row in all_of(later, Result) if row.run_id == "r-null"} == {NOON}
+    assert {row.timestamp for row in all_of(later, Event)} == {NOON}
 
 
-def test_what_nobody_tells_the_time_of_was_in_1970(storage_url: str) -> None:
-    make(storage_url, LAYOUTS["runs alone"])
-    adopt(storage_url)
-    assert {row.run_id for row in all_of(storage_url, Run) if row.profiled_at == EPOCH} == {"r-timeless"}
+def test_what_nobody_tells_the_time_of_was_in_1970(database: str, adoptions: Adoptions) -> None:
+    alone = adoptions(database, "runs alone").url
+    assert {row.run_id for row in all_of(alone, Run) if row.profiled_at == EPOCH} == {"r-timeless"}
 
 
-def test_the_adopted_schema_is_the_models(storage_url: str, layout: Layout) -> None:
-    make(storage_url, layout)
-    adopt(storage_url)
-    engine = make_engine(storage_url)
+def test_the_adopted_schema_is_the_models(adopted: Adopted) -> None:
+    engine = make_engine(adopted.url)
     with engine.connect() as connection:
         options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
@@ -125,20 +164,16 @@ def test_the_adopted_schema_is_the_models(storage_url: str, layout: Layout) -> N
     assert (differences, key, foreign) == ([], ["run_id", "dataset_name"], [])
 
 
-def test_adopting_twice_changes_nothing_more(storage_url: str, layout: Layout) -> None:
-    make(storage_url, layout)
-    adopt(storage_url)
-    before = contents(storage_url)
-    report = upgrade(storage_url)
-    assert (report.changed, contents(storage_url)) == (False, before)
+def test_adopting_twice_changes_nothing_more(adopted: Adopted) -> None:
+    before = contents(adopted.url)
+    report = upgrade(adopted.url)
+    assert (report.changed, contents(adopted.url)) == (False, before)
 
 
-def test_what_is_not_told_is_unknown_or_of_the_warehouse_that_the_configuration_names(storage_url: str) -> None:
-    make(storage_url, LAYOUTS["later"])
-    adopt(storage_url)
+def test_what_is_not_told_is_unknown_or_of_the_warehouse_that_the_configuration_names(later: str) -> None:
     for model in (Run, Event, TableState):
-        assert {row.warehouse for row in all_of(storage_url, model)} == {"shop"}
-    assert {row.warehouse_type for row in all_of(storage_url, Run)} == {"postgres"}
+        assert {row.warehouse for row in all_of(later, model)} == {"shop"}
+    assert {row.warehouse_type for row in all_of(later, Run)} == {"postgres"}
 
 
 def test_without_a_configured_source_the_warehouse_is_unknown(storage_url: str) -> None:
@@ -153,10 +188,8 @@ def test_a_warehouse_of_any_name_is_taken(storage_url: str) -> None:
     assert {row.warehouse for row in all_of(storage_url, Run)} == {"it's 100% :this"}
 
 
-def test_metrics_are_numbers_where_their_text_is_one(storage_url: str) -> None:
-    make(storage_url, LAYOUTS["later"])
-    adopt(storage_url)
-    found = [row for row in all_of(storage_url, Result) if row.run_id == "run_1a2b3c4d5e6f"]
+def test_metrics_are_numbers_where_their_text_is_one(later: str) -> None:
+    found = [row for row in all_of(later, Result) if row.run_id == "run_1a2b3c4d5e6f"]
     assert [(row.metric_value, row.metric_number) for row in found] == [(text, number) for *_, text, number in VALUES]
 
 
@@ -223,26 +256,22 @@ def test_metrics_and_their_run_share_the_schema_that_one_of_them_knows(storage_u
     assert [row.schema_name for row in all_of(storage_url, Result)] == ["sales", "sales", "one", "two"]
 
 
-def test_tokens_are_kept_out_of_planning_and_nothing_of_them_is_lost(storage_url: str) -> None:
-    make(storage_url, LAYOUTS["later"])
-    adopt(storage_url)
-    storage = open_storage(storage_url)
+def test_tokens_are_kept_out_of_planning_and_nothing_of_them_is_lost(later: str) -> None:
+    storage = open_storage(later)
     with storage.read() as session:
         known = states.latest_states(session)
     storage.close()
     assert known == {}
-    state = state_of(storage_url, "public", "orders")
+    state = state_of(later, "public", "orders")
     told = json.loads(state.details or "")["phase1"]
     assert (told["snapshot_id"], told["change_token"], told["metadata"]) == ("s", "t", "no {json")
     assert told["last_profiled_at"].startswith("2026-03-01 12:00:00.25")
     assert (state.last_run_id, state.decision, state.staleness_score, state.row_count) == ("r-failed", "full", 7, 2**40)
 
 
-def test_a_table_with_runs_has_a_state(storage_url: str, layout: Layout) -> None:
-    make(storage_url, layout)
-    adopt(storage_url)
-    known = {(row.warehouse, row.schema_name, row.table_name) for row in all_of(storage_url, TableState)}
-    assert known == {(row.warehouse, row.schema_name, row.dataset_name) for row in all_of(storage_url, Run)}
+def test_a_table_with_runs_has_a_state(adopted: Adopted) -> None:
+    known = {(row.warehouse, row.schema_name, row.table_name) for row in all_of(adopted.url, TableState)}
+    assert known == {(row.warehouse, row.schema_name, row.dataset_name) for row in all_of(adopted.url, Run)}
 
 
 @pytest.mark.parametrize("moment", ["2", "30", "50", "commit"])
@@ -250,7 +279,7 @@ def test_killed_at_any_moment_the_old_database_is_as_it_was(storage_url: str, mo
     make(storage_url, LAYOUTS["oldest"])
     before = contents(storage_url)
     process = actor("upgrade_and_die", storage_url, moment)
-    assert (process.communicate()[0], process.returncode) == ("", -9)
+    assert process.ended() == -9
     assert contents(storage_url) == before
     with pytest.raises(StorageOutdated):
         open_storage(storage_url)
@@ -298,11 +327,10 @@ def test_of_two_adoptions_at_once_one_waits_and_finds_nothing_to_do(storage_url:
     make(storage_url, LAYOUTS["later"])
     processes = [actor("upgrade_when_told", storage_url) for _ in range(2)]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert process.says() == "ready"
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert sorted(process.stdout.readline() for process in processes) == ["changed\n", "nothing to do\n"]
+        process.go_on()
+    assert sorted(process.says() for process in processes) == ["changed", "nothing to do"]
     assert len(all_of(storage_url, Result)) == len(LEFT["profilemesh_results"])
 
 
@@ -399,10 +427,10 @@ ODD = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def odd_url(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def odd_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What only SQLite lets in: keys without a value, texts in numbers and times."""
-    url = f"sqlite:///{tmp_path / 'odd.db'}"
+    url = f"sqlite:///{tmp_path_factory.mktemp('odd') / 'odd.db'}"
     make(url, LAYOUTS["later"], {}, ODD)
     adopt(url)
     return url
@@ -473,11 +501,9 @@ def test_two_hundred_thousand_metrics_take_seconds(tmp_path: Path) -> None:
     assert execute(url, found) == [(200_000, pytest.approx(20_000 * 45 / 7))]
 
 
-@pytest.fixture
-def client(storage_url: str, request: pytest.FixtureRequest) -> Iterator[FlaskClient]:
-    make(storage_url, LAYOUTS["later"])
-    adopt(storage_url)
-    app = make_app(storage_url)
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def client(request: pytest.FixtureRequest, adoptions: Adoptions) -> Iterator[FlaskClient]:
+    app = make_app(adoptions(request.param, "later").url)
     yield app.test_client()
     with app.app_context():
         db.engine.dispose()

@@ -58,24 +58,21 @@ def test_only_the_holder_releases(storage: Storage) -> None:
 def test_of_two_processes_exactly_one_wins_each_table(storage: Storage, migrated_url: str, actor) -> None:
     processes = [actor("claim_tables", migrated_url, "40") for _ in range(2)]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert process.says() == "ready"
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    won = [word for process in processes for word in process.stdout.readline().strip().split(",") if word]
+        process.go_on()
+    won = [word for process in processes for word in process.says().split(",") if word]
     assert sorted(won, key=int) == [str(number) for number in range(40)]
 
 
 def test_the_claim_of_a_killed_process_is_taken_over_at_once(storage: Storage, migrated_url: str, actor) -> None:
     process = actor("claim_tables", migrated_url, "1")
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "0\n"]
+    process.go_on()
+    assert [process.says() for _ in range(2)] == ["ready", "0"]
     table = TableRef("shop", "main", "0")
     with storage.begin() as session:
         assert not states.claim(session, table, new_holder(), datetime.now(UTC), TERM)
     process.kill()
-    process.wait()
     with storage.begin() as session:
         assert states.claim(session, table, new_holder(), datetime.now(UTC), TERM)
 

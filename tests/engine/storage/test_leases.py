@@ -91,11 +91,10 @@ def test_terms_are_measured_by_the_storages_clock(storage: Storage) -> None:
 def test_of_processes_that_take_at_once_one_wins(storage: Storage, migrated_url: str, actor) -> None:
     processes = [actor("take_lease", migrated_url) for _ in range(3)]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert process.says() == "ready"
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert sorted(process.stdout.readline() for process in processes) == ["False\n", "False\n", "True\n"]
+        process.go_on()
+    assert sorted(process.says() for process in processes) == [False, False, True]
 
 
 class TwoHolders(RuleBasedStateMachine):

@@ -139,7 +139,7 @@ def test_a_storage_of_the_first_version_survives_an_upgrade_killed_anywhere(stor
     before = contents(storage_url)
     for statement in ("16", "25"):
         process = actor("upgrade_and_die", storage_url, statement)
-        assert (process.communicate()[0], process.returncode) == ("", -9)
+        assert process.ended() == -9
         assert (standing(storage_url), contents(storage_url)) == ((True, "0001"), before)
     assert upgrade(storage_url).changed
     assert contents(storage_url) == before
@@ -235,8 +235,7 @@ def test_our_tables_without_a_revision_are_refused(storage_url: str) -> None:
 def test_an_upgrade_killed_at_any_statement_leaves_nothing_and_the_next_one_ends_well(storage_url: str, actor) -> None:
     for statement in ("2", "7", "13", "14"):
         process = actor("upgrade_and_die", storage_url, statement)
-        assert process.communicate()[0] == ""
-        assert process.returncode == -9
+        assert process.ended() == -9
         assert standing(storage_url) == (False, None)
     assert upgrade(storage_url).changed
     assert standing(storage_url) == (True, needed_revision())
@@ -251,11 +250,10 @@ def test_the_names_of_the_files_are_the_revisions() -> None:
 def test_of_two_upgrades_at_once_one_waits_and_finds_nothing_to_do(storage_url: str, actor) -> None:
     processes = [actor("upgrade_when_told", storage_url) for _ in range(2)]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert process.says() == "ready"
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    assert sorted(process.stdout.readline() for process in processes) == ["changed\n", "nothing to do\n"]
+        process.go_on()
+    assert sorted(process.says() for process in processes) == ["changed", "nothing to do"]
 
 
 def test_a_failed_backup_changes_nothing(tmp_path: Path) -> None:
