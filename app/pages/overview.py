@@ -13,7 +13,7 @@ from markupsafe import Markup
 from app.charts import Stack, spark, stacked
 from app.extensions import db
 from app.frame import open_findings
-from app.numerals import DASH, change, percent
+from app.numerals import DASH, change, exact, percent
 from app.pages import parse, show
 from app.pages.drift import lines_of
 from app.queries import decisions, findings, overview, runs
@@ -24,6 +24,8 @@ from app.upcoming import next_tick
 from app.words import plural
 
 WORST, NEWEST = 5, 6
+BESIDE, LINE = 8, 26
+"""So many lines of what needs attention are as high as both charts beside them; half of the height of one more."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,11 @@ def _figures(wanted: dict[str, Any], now: datetime, meant: set[str] | None) -> d
     activity, drift = overview.activity(session, period, wanted), overview.drift(session, period, wanted, meant)
     tables = overview.tables(session, period, wanted)
     led = findings.leading(session, meant, wanted["environment"], now, (WORST, NEWEST))
+    failing, stalest = overview.failing(session, meant, wanted["environment"], now), overview.stalest(session, meant)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     tick_at = next_tick(now)
+    standing = overview.standing(session, meant, tick_at or now)
+    more = LINE * max(len(led.worst) + len(failing) + len(stalest) + len(standing.troubled) - BESIDE, 0)
     return {
         "tiles": [
             _tables_tile(tables, period),
@@ -74,16 +79,16 @@ def _figures(wanted: dict[str, Any], now: datetime, meant: set[str] | None) -> d
             *_drift_tile(drift, period, wanted, tables.since, meant, bool(led.newest)),
             *_spared(period, wanted, meant),
         ],
-        "runs_chart": _runs_chart(activity, period) if activity.runs.now else "",
-        "drift_chart": _drift_chart(drift, period) if drift.found.now else "",
-        "failing": overview.failing(session, meant, wanted["environment"], now),
+        "runs_chart": _runs_chart(activity, period, more) if activity.runs.now else "",
+        "drift_chart": _drift_chart(drift, period, more) if drift.found.now else "",
+        "failing": failing,
         "worst": list(lines_of(led.worst)),
-        "stalest": overview.stalest(session, meant),
+        "stalest": stalest,
         "found": list(lines_of(led.newest)),
         "newest": overview.newest_runs(session, wanted),
         "decided": decisions.by_reason(session, midnight, meant),
         "tick_at": tick_at,
-        "standing": overview.standing(session, meant, tick_at or now),
+        "standing": standing,
     }
 
 
@@ -92,7 +97,7 @@ def _tables_tile(tables: overview.Tables, period: Period) -> Tile:
     new = tables.known.now - tables.known.before
     is_known = tables.since is not None and tables.since < period.steps[0]
     picture = spark(tables.known.series(period)) if is_known else Markup("")
-    aside = f"· {tables.active} with runs"
+    aside = f"· {exact(tables.active)} with runs"
     delta = change(new) if is_known else DASH
     return Tile("Tables", tables.known.now, delta, "", picture, url_for("tables.index"), aside)
 
@@ -124,7 +129,7 @@ def _drift_tile(
     open_ = open_findings(meant, wanted["environment"])
     delta = _delta(found, period, since, by_count=True)
     tone = "bad" if open_.high and delta != DASH else ""
-    aside = f"· {found.now} found"
+    aside = f"· {exact(found.now)} found"
     return [Tile("Open drift", open_.findings, delta, tone, _spark(found, period), href, aside)]
 
 
@@ -184,27 +189,27 @@ def _moved(figure: Figure, by_count: bool) -> str:
     )
 
 
-def _runs_chart(activity: Activity, period: Period) -> Markup:
-    return _chart("run", activity.outcomes, period, "by outcome")
+def _runs_chart(activity: Activity, period: Period, more: int) -> Markup:
+    return _chart("run", activity.outcomes, period, "by outcome", 210 + more)
 
 
-def _drift_chart(drift: Drift, period: Period) -> Markup:
+def _drift_chart(drift: Drift, period: Period, more: int) -> Markup:
     """The worst on top."""
-    return _chart("finding", drift.severities, period, "by severity", height=150)
+    return _chart("finding", drift.severities, period, "by severity", 150 + more)
 
 
-def _chart(noun: str, figures: Mapping[str, Figure], period: Period, by: str, height: int = 210) -> Markup:
+def _chart(noun: str, figures: Mapping[str, Figure], period: Period, by: str, height: int) -> Markup:
     stacks = [
         _stack(noun, step, period, {name: figure.steps.get(step, 0) for name, figure in figures.items()})
         for step in period.steps
     ]
-    told = ", ".join(f"{figure.now} {name}" for name, figure in figures.items() if figure.now)
+    told = ", ".join(f"{exact(figure.now)} {name}" for name, figure in figures.items() if figure.now)
     unit = "hour" if period.days == 1 else "day"
     return stacked(stacks, f"{plural(2, noun).capitalize()} per {unit} {by}; in all {told or 'none'}", height=height)
 
 
 def _stack(noun: str, step: int, period: Period, counts: dict[str, int]) -> Stack:
     label, total = overview.label(step, period), sum(counts.values())
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    tip = f"{label}: {total} {plural(total, noun)}" + (f" ({told})" if told else "")
+    told = ", ".join(f"{exact(count)} {name}" for name, count in counts.items() if count)
+    tip = f"{label}: {exact(total)} {plural(total, noun)}" + (f" ({told})" if told else "")
     return Stack(label, tip, tuple(counts.items()))
