@@ -104,6 +104,14 @@ def test_without_scripts_the_chart_of_a_finding_is_a_picture_with_its_numbers(vi
     expect(page.locator(".numbers tbody tr .mark").first).to_be_visible()
 
 
+def test_on_paper_charts_are_pictures_and_nothing_is_pressed(visit: Open) -> None:
+    page = visit(color_scheme="dark").go(ORDERS)
+    expect(page.locator("figure[data-live]")).to_have_count(2)
+    page.emulate_media(media="print")
+    assert page.locator("figure svg.chart:visible").count() == 2 and page.locator(".plot:visible").count() == 0
+    assert page.locator("button:visible, input:visible, select:visible").count() == 0
+
+
 def test_the_keyboard_reads_and_zooms(visit: Open) -> None:
     page = visit().go(ORDERS)
     plot, readout = page.locator(".plot").first, page.locator(".readout").first
