@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flask import Request, abort
 from flask_smorest import Blueprint
+from marshmallow import Schema
+from webargs.flaskparser import FlaskParser
 
 from app.schemas.problems import PROBLEM, ProblemSchema
 
@@ -13,6 +16,20 @@ TAG = {"ETag": {"description": "Of what was answered; send it back in `If-None-M
 UNCHANGED = "Nothing has changed since the answer with the ETag in `If-None-Match`"
 DOWN = "The storage database does not answer, or its schema is out of date; see `Retry-After`"
 RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+class _Parser(FlaskParser):
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        try:
+            return super().load_json(req, schema)
+        except RecursionError:
+            abort(400, description="The JSON is nested too deeply.")
+
+
+class Changing(Blueprint):
+    """Endpoints that read a body: one that cannot be read is the sender's fault, whatever is wrong with it."""
+
+    ARGUMENTS_PARSER = _Parser()
 
 
 def paging(what: str) -> dict[str, Any]:

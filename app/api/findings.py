@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Response
 from flask.views import MethodView
-from flask_smorest import Blueprint, abort
+from flask_smorest import abort
 
 from app.answers import part_headers, send
-from app.api.described import NEXT, TABLE, leads_to, paging, problem, shown
+from app.api.described import NEXT, TABLE, Changing, leads_to, paging, problem, shown
 from app.clients import only_local_json
 from app.extensions import csrf, db
 from app.findings import Basis
@@ -28,7 +28,7 @@ from app.schemas.findings import (
 from app.triage import BY_API, carry_out
 from profilemesh.storage.models import FindingOccurrence, TriageEntry
 
-blueprint = Blueprint("Findings", __name__, url_prefix="/api", description="What drifted, and what became of it.")
+blueprint = Changing("Findings", __name__, url_prefix="/api", description="What drifted, and what became of it.")
 # Only JSON is taken, which no page of another site can send unasked.
 csrf.exempt(blueprint)
 MISSING = "There is no such finding"

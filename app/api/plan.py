@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 
 from flask import Response
 from flask.views import MethodView
-from flask_smorest import Blueprint, abort
+from flask_smorest import abort
 
 from app import words
 from app.answers import page_headers, send
-from app.api.described import paging, problem
+from app.api.described import Changing, paging, problem
 from app.clients import is_local, only_local_json
 from app.extensions import csrf, db
 from app.hand import run_planned
@@ -33,7 +33,7 @@ from profilemesh.planning import Action, Decision
 from profilemesh.storage import ticks
 from profilemesh.storage.models import LoggedDecision, Tick
 
-blueprint = Blueprint("Plan", __name__, url_prefix="/api", description="What is read and why, before and after.")
+blueprint = Changing("Plan", __name__, url_prefix="/api", description="What is read and why, before and after.")
 # Only JSON is taken, which no page of another site can send unasked.
 csrf.exempt(blueprint)
 PAGING = {name: told for name, told in paging("decisions").items() if name != "X-Next-Cursor"}

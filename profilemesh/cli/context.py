@@ -66,9 +66,10 @@ def complain(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line. A reader that is gone (`| head`) stops no work and changes no exit code."""
+    """Print a line for programs, in UTF-8 whatever the locale. A reader that is gone (`| head`) stops no work and
+    changes no exit code."""
     try:
-        click.echo(text)
+        click.echo(text.encode())
     except BrokenPipeError:
         fall_silent()
 

@@ -61,11 +61,17 @@ def main() -> None:
     Exit codes: 0 done or nothing to do, 1 something failed, 2 usage or configuration, 70 a bug of ProfileMesh, 130
     interrupted.
     """
-    path = Path.cwd() / ".env"
+    try:
+        path = Path.cwd() / ".env"
+    except FileNotFoundError:
+        raise ConfigError("the current directory is gone; change to another one") from None
     if path.exists():
         from dotenv import load_dotenv
 
-        load_dotenv(path)
+        try:
+            load_dotenv(path)
+        except ValueError:
+            raise ConfigError(f"{path}: this is no text in UTF-8 without NUL bytes") from None
 
 
 def run() -> None:
@@ -74,6 +80,7 @@ def run() -> None:
     DuckDB's binding prints a page of "leaked" objects when the interpreter frees modules in an order it does not like.
     """
     code = 0
+    _make_writable()
     try:
         main()
     except SystemExit as end:
@@ -90,6 +97,16 @@ def run() -> None:
     except OSError as error:
         code = code or _out_of_order(error)
     os._exit(code)
+
+
+def _make_writable() -> None:
+    """What is closed swallows what is said, and what a locale has no letters for is told by a question mark."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open to the end
+        else:
+            stream.reconfigure(errors="replace")
 
 
 def _out_of_order(error: OSError) -> int:

@@ -25,6 +25,8 @@ _SEVERITIES = {"high": ("red", "◆"), "medium": ("yellow", "■"), "low": ("blu
 """The shapes of the dashboard."""
 DASH = "–"
 PIPE_WIDTH = 200
+NARROWEST = 60
+"""A terminal with fewer columns breaks lines by itself: squeezed further, no cell would be readable."""
 ROOMY = 120
 """Columns from which a terminal shows what one can do without."""
 NUMBERS = frozenset("Rows Reads Of Took Stale Ticks Columns Null Distinct Before After Change".split())
@@ -43,7 +45,10 @@ class Unbreakable(Console):
 
 def console() -> Console:
     found = Unbreakable(highlight=False, soft_wrap=True)
-    return found if found.is_terminal else Unbreakable(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
+    if not found.is_terminal:
+        return Unbreakable(highlight=False, soft_wrap=True, width=PIPE_WIDTH)
+    found.width = max(found.width, NARROWEST)
+    return found
 
 
 def new_grid(*columns: str) -> Table:
@@ -51,9 +56,11 @@ def new_grid(*columns: str) -> Table:
     for name in columns:
         is_number = name in NUMBERS
         least = NAME_WIDTH if name == "Table" else None
-        table.add_column(
-            name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold", min_width=least
-        )
+        if is_number:
+            # One that is cut must not pass for a smaller one.
+            table.add_column(name, justify="right", no_wrap=True, overflow="ellipsis")
+        else:
+            table.add_column(name, overflow="fold", min_width=least)
     return table
 
 

@@ -174,6 +174,7 @@ def test_many_are_dealt_with_at_once(client: FlaskClient, session: Session, thre
         ({"data": {"action": "resolve"}}, 415),
         ({"data": "{}", "content_type": "text/plain"}, 415),
         ({"data": "{", "content_type": "application/json"}, 400),
+        ({"data": '{"a":' * 100_000, "content_type": "application/json"}, 400),
         ({"json": {}}, 422),
         ({"json": []}, 422),
         ({"json": {"action": "nap"}}, 422),
