@@ -15,8 +15,9 @@ run: .venv/run seed
 seed: .venv/run
 	$(BIN)/python seed.py -c $(CONFIG) $(if $(DAYS),--days $(DAYS))
 
+# Three also on two cores: there is always a test that waits for a timeout, for another process or for a browser.
 test: lint browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not prove"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not prove"
 
 prove: .venv/test browser
 	$(BIN)/python -m pytest -m prove --timeout 3600 -rP

@@ -30,7 +30,9 @@ CUT_OFF = """() => [...document.querySelectorAll("main *")]
 GROUNDS = {"light": "rgb(246, 247, 249)", "dark": "rgb(14, 17, 22)"}
 
 
-def test_every_page_is_sound_at_every_width_in_light_and_dark(visit: Open, addresses: list[str]) -> None:
+def test_every_page_is_sound_at_every_width_in_light_and_dark_and_fits_on_paper(
+    visit: Open, addresses: list[str]
+) -> None:
     tab = visit()
     for address in addresses:
         page = tab.go(address)
@@ -42,14 +44,10 @@ def test_every_page_is_sound_at_every_width_in_light_and_dark(visit: Open, addre
             expect(page.locator("h1")).to_be_visible()
             assert tab.overflow == 0, (address, width)
             assert page.evaluate(CUT_OFF) == [], (address, width)
-
-
-def test_pages_fit_on_paper(visit: Open, addresses: list[str]) -> None:
-    tab = visit(width=720)
-    tab.page.emulate_media(media="print")
-    for address in addresses:
-        tab.go(address)
-        assert tab.overflow == 0, address
+        page.emulate_media(media="print")
+        tab.widen(720)
+        assert tab.overflow == 0, (address, "on paper")
+        page.emulate_media(media="screen")
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
