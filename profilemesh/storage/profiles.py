@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from profilemesh.drift.numbers import Layout, Numbers
 from profilemesh.drift.profiles import GOOD, SAMPLE, Profile
 from profilemesh.storage.models import ProfileNumbers, Result, Run, clean_text
-from profilemesh.storage.writes import count, insert
+from profilemesh.storage.writes import insert
 from profilemesh.tables import Column, Kind, TableRef
 
 MOST_RUNS = 60
@@ -192,9 +192,3 @@ def _of_results(session: Session, table: TableRef, run_ids: Sequence[str]) -> di
     for run_id, column, metric, number in session.execute(statement):
         found.setdefault(run_id, {}).setdefault(column, {})[metric] = number
     return found
-
-
-def forget(session: Session, run_ids: sa.Select[Any] | Iterable[str]) -> None:
-    """Delete the objects of these runs; what is left of their metrics stands for them."""
-    ids: Collection[str] | sa.Select[Any] = run_ids if isinstance(run_ids, sa.Select) else list(run_ids)
-    count(session, sa.delete(ProfileNumbers).where(ProfileNumbers.run_id.in_(ids)))
