@@ -20,8 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, TimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-from profilemesh.errors import StorageError
+from profilemesh.errors import StorageError, StorageOutdated
 
 BUSY_SECONDS = 10
 CONNECT_SECONDS = 10
@@ -74,6 +75,7 @@ def configure_engine(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        _stay_with_file(engine)
 
 
 def _refuse_closed(connection: Any, record: object, proxy: object) -> None:
@@ -88,6 +90,40 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
     _use_wal(connection)
+
+
+def _stay_with_file(engine: Engine) -> None:
+    """A file that was taken away is read and written on by whoever has it open, and all of that is lost: connections
+    are to the file that has the name now, a restored backup for instance, and to none where there is none."""
+    path = sqlite_path(engine.url)
+    if path is None:
+        return
+
+    seen = False
+
+    def refuse_to_make(*_: object) -> None:
+        if seen and not path.exists():
+            raise StorageOutdated(f"{place(engine.url)} is gone; put it back, or run `profilemesh db upgrade`")
+
+    def remember(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        nonlocal seen
+        record.info["file"], seen = _file_at(path), True
+
+    def compare(connection: sqlite3.Connection, record: ConnectionPoolEntry, proxy: object) -> None:
+        if _file_at(path) != record.info["file"]:
+            raise DisconnectionError("another file has its name now, or none")
+
+    event.listen(engine, "do_connect", refuse_to_make)
+    event.listen(engine, "connect", remember)
+    event.listen(engine, "checkout", compare)
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

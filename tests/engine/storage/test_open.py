@@ -117,6 +117,28 @@ def test_a_url_that_cannot_be_read_is_told_without_quoting_it(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_file_that_is_replaced_is_read_at_once_and_one_that_is_gone_is_told(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.db" for name in ("p", "restored", "aside")}
+    for name in ("p", "restored"):
+        upgrade(f"sqlite:///{files[name]}")
+    storage = open_storage(f"sqlite:///{files['p']}")
+    with storage.begin() as session:
+        runs.start_run(session, new_run())
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{files['p']}{ending}").rename(f"{files['aside']}{ending}")
+    for use in (storage.read, storage.begin):
+        with pytest.raises(StorageOutdated, match="is gone; put it back"), use() as session:
+            session.scalars(sa.select(Run.run_id)).all()
+    assert not files["p"].exists(), "no other is made in its place"
+    files["restored"].rename(files["p"])
+    with storage.begin() as session:
+        assert session.scalars(sa.select(Run.run_id)).all() == []
+        runs.start_run(session, new_run("r2"))
+    storage.close()
+    with closing(sqlite3.connect(files["p"])) as connection:
+        assert connection.execute("SELECT run_id FROM profilemesh_runs").fetchall() == [("r2",)]
+
+
 def test_an_option_that_libpq_does_not_know_is_told() -> None:
     with pytest.raises(StorageError, match='the URL is not understood .*"bogus"'):
         open_storage("postgresql://me:secret@127.0.0.1/db?bogus=1")
