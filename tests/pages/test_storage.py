@@ -1,8 +1,11 @@
-"""A SQLite storage that is taken away under the app, and another put in its place."""
+"""A SQLite storage that fails under the app: taken away, replaced, without room on its disk."""
 
 import shutil
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from app.extensions import db
 from profilemesh.storage import open_storage
 from tests.factories import add_finding, add_run
 from tests.web import make_app
@@ -29,3 +32,18 @@ def test_nothing_is_shown_or_kept_of_a_file_that_is_gone(empty_storage: Path, tm
     storage_of(path, empty_storage, "restored")
     assert [run["dataset_name"] for run in client.get("/api/runs").json] == ["restored"]
     assert "restored" in client.get("/runs").text
+
+
+def test_a_full_disk_is_told_and_nothing_of_a_triage_is_kept(empty_storage: Path, tmp_path: Path) -> None:
+    path = storage_of(tmp_path / "profilemesh.db", empty_storage, "orders")
+    app = make_app(f"sqlite:///{path}")
+    with app.app_context():
+        # Fewer pages than it has: no further one is given.
+        sa.event.listen(db.engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1"))
+    client, before = app.test_client(), app.test_client().get("/api/findings/a").json
+    for _ in range(2):
+        sent = {"action": "comment", "text": "x" * 10_000}
+        answer = client.post("/api/findings/a/triage", json=sent)
+        assert (answer.status_code, answer.json["title"]) == (503, "Storage is not available")
+    assert client.get("/api/findings/a", headers={"Cache-Control": "no-cache"}).json == before
+    assert client.get("/drift").status_code == 200
