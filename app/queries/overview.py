@@ -56,12 +56,13 @@ class Period:
         return list(range(first, last + self.step, self.step))
 
     def step_at(self, time: datetime) -> int:
-        return int(time.timestamp()) // self.step * self.step
+        """A clock that runs ahead may have dated something later than now: that is of the last step."""
+        return int(min(time, self.now).timestamp()) // self.step * self.step
 
     @property
     def parts(self) -> list[Piece]:
         """What to count of this period (1) and of the one before (0)."""
-        return periods(self.since, self.now + timedelta(microseconds=1), self.before, by_hour=self.step == HOUR)
+        return periods(self.since, None, self.before, by_hour=self.step == HOUR)
 
 
 @dataclass

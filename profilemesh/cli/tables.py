@@ -14,13 +14,14 @@ from profilemesh.cli.names import known_tables
 from profilemesh.cli.terminal import DASH, ROOMY, ago, escape, new_grid, rows_of, score, severity, styled
 from profilemesh.cli.told import command
 from profilemesh.storage import findings, runs, states
+from profilemesh.storage.clock import storage_now
 from profilemesh.storage.models import Run, TableState
 from profilemesh.tables import TableRef
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one table. `open_findings` are those that want attention, `worst` the severity of one."""
+    """What is known of one table. `worst` is the severity of one of its `open_findings`."""
 
     warehouse: str
     schema: str
@@ -81,7 +82,7 @@ def tables(context: Context, only: str | None, is_drifting: bool, is_failing: bo
         wanted = None if only is None else set(known_tables(config, storage, only))
         with storage.read() as session:
             listed = session.scalars(states.listing()).all()
-            newest, drift = runs.latest_runs(session), findings.standings(session)
+            newest, drift = runs.latest_runs(session), findings.standings(session, storage_now(session))
     rows = [row for row in known(listed, newest, drift) if wanted is None or row.ref in wanted]
     rows = [row for row in rows if row.open_findings or not is_drifting]
     rows = [row for row in rows if row.last_status == "failed" or not is_failing]

@@ -400,18 +400,19 @@ def listing(tables: Sequence[TableRef] | None = None, *, is_all: bool = False) -
 
 @dataclass(frozen=True)
 class Standing:
-    """How much of a table's drift wants attention, and how severe the worst of it is."""
+    """How much of a table's drift is open, and how severe the worst of it is."""
 
     open: int = 0
     worst: str | None = None
 
 
-def standings(session: Session) -> dict[TableRef, Standing]:
-    """Of every table with findings that are open or acknowledged, in one statement."""
+def standings(session: Session, now: datetime) -> dict[TableRef, Standing]:
+    """Of every table with open findings, those included that were put off until before now, in one statement."""
     found = StoredFinding
+    is_over = sa.and_(found.state == State.SNOOZED, found.snoozed_until <= now)
     rank = sa.case({severity.value: severity.rank for severity in Severity}, value=found.severity, else_=0)
     place = (found.warehouse, found.schema_name, found.table_name)
     wanted = sa.select(*place, sa.func.count(), sa.func.max(rank)).group_by(*place)
-    rows = session.execute(wanted.where(found.state.in_((State.OPEN.value, State.ACKNOWLEDGED.value))))
+    rows = session.execute(wanted.where(sa.or_(found.state == State.OPEN, is_over)))
     names = {severity.rank: severity.value for severity in Severity}
     return {TableRef(*place): Standing(count, names.get(worst)) for *place, count, worst in rows}

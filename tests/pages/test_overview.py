@@ -80,6 +80,19 @@ def test_against_a_period_that_is_not_all_on_record_nothing_is_told(client: Flas
     assert tile(overview(client, "days=90"), "Tables") == "1–·1withruns"
 
 
+@pytest.mark.parametrize("days", [1, 30])
+def test_what_a_clock_that_ran_ahead_dated_counts_as_now(client: FlaskClient, session: Session, days: int) -> None:
+    for hours, status in ((-1, "success"), (2, "success"), (50, "failed")):
+        run = add_run(session, at=NOW + timedelta(hours=hours), status=status, rows=10, columns={})
+        add_drift(session, run)
+    session.commit()
+    page = overview(client, f"days={days}")
+    assert tile(page, "Runs").startswith("3") and tile(page, "Failed").startswith("1")
+    last = re.findall(r"<title>[^<]*: (\d+) (run|finding)s? \(", page)
+    assert sum(int(count) for count, noun in last if noun == "run") == 3
+    assert sum(int(count) for count, noun in last if noun == "finding") == 3
+
+
 def test_open_findings_are_told_with_what_was_found(client: FlaskClient, session: Session) -> None:
     run = add_run(session, columns={})
     other = add_run(session, "b", warehouse="clicks", columns={})
