@@ -14,8 +14,13 @@ from typing import Any
 
 import psycopg2
 import pytest
+from hypothesis import settings
 
 from profilemesh.storage.upgrade import upgrade
+
+# What is claimed of values is no claim of times: a machine may be busy with other tests.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 LONG = (
     "tests/test_first_run.py",
