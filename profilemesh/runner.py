@@ -259,9 +259,12 @@ class Work:
     def _stop(self) -> None:
         """Cancel what is being read. A statement that does not heed it is left to itself, its run stored as failed."""
         self.stopping.set()
-        for scan in list(self.scans.values()):
-            scan.cancel()
-        wait(self.turns, timeout=STOP_SECONDS)
+        reading, until = set(self.turns), time.monotonic() + STOP_SECONDS
+        while reading and time.monotonic() < until:
+            # Again and again: between two statements there is nothing that would hear it.
+            for scan in list(self.scans.values()):
+                scan.cancel()
+            reading = wait(reading, HEED_SECONDS).not_done
         for table in list(self.scans):
             self._abandon(table)
 

@@ -28,6 +28,7 @@ from profilemesh.storage.models import Run
 from profilemesh.tables import TableRef
 from profilemesh.warehouses import connected
 from profilemesh.warehouses.base import Misconfigured
+from profilemesh.warehouses.duckdb import DuckDBScan
 from tests.engine.ticks import SLOW, Project, locked_by_writer, outcomes, wait_for, write_sqlite
 
 NUMBERS = "AS SELECT i AS id, i % 7 AS qty FROM range(1000) r(i)"
@@ -302,6 +303,21 @@ def test_an_interrupt_fails_what_is_read_and_leaves_alone_what_has_not_begun(pro
     assert left.is_whole
     assert {name: [run.status for run in found] for name, found in left.runs.items()} == {"a": ["failed"]}
     assert "stopped" in (left.runs["a"][0].error or "")
+
+
+def test_an_interrupt_between_two_statements_is_heard(
+    project_on_both: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unheard: list[DuckDBScan] = []
+    cancel = DuckDBScan.cancel
+    monkeypatch.setattr(DuckDBScan, "cancel", lambda scan: cancel(scan) if scan in unheard else unheard.append(scan))
+    project = project_on_both
+    project.duckdb("shop", f"CREATE VIEW a AS {SLOW}")
+    interrupt = Interrupt(project, "a")
+    with pytest.raises(KeyboardInterrupt):
+        project.tick(listener=interrupt)
+    assert time.monotonic() - interrupt.sent_at < STOP_SECONDS - 1
+    assert project.left().statuses("a") == ["failed"]
 
 
 class LockedAtStart(Silence):
