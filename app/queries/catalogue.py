@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.queries import warehouses
 from app.queries.columns import FINDING, FINDINGS, STATE, STATES
 from app.queries.failures import failing
-from app.queries.findings import RANK, in_state
+from app.queries.findings import RANK, in_state, open_apart
 from app.queries.pages import Page
 from app.queries.several import chosen
 from app.queries.tables import IS_STALE, NAME, PROFILED, ROWS, STALENESS, STATE_KEY
@@ -126,9 +126,10 @@ class Catalogue:
     @property
     def _drift(self) -> sa.CTE:
         """By table what is open: the worst before the many."""
-        weight = (sa.func.max(RANK) * 1_000_000 + sa.func.count()).label("weight")
-        found = sa.select(*OPEN_OF, weight).where(*in_state("open", self.now), *self._named(FINDING))
-        return found.group_by(*OPEN_OF).cte("open_drift")
+        ranked = sa.select(*OPEN_OF, RANK.label("rank")).where(*self._named(FINDING))
+        c = sa.union_all(*(ranked.where(state) for state in open_apart(self.now))).subquery("open").c
+        table, weight = (c.warehouse, c.schema_name, c.table_name), sa.func.max(c.rank) * 1_000_000 + sa.func.count()
+        return sa.select(*table, weight.label("weight")).group_by(*table).cte("open_drift")
 
     @staticmethod
     def _same(drift: sa.CTE) -> sa.ColumnElement[bool]:

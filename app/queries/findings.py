@@ -68,6 +68,11 @@ def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
     return [state == wanted, *([until > now] if wanted == "snoozed" else [])]
 
 
+def open_apart(now: Any) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """What is open, and what was put off until now: for statements of their own, or PostgreSQL reads all rows for both."""
+    return FINDING.state == "open", sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
+
+
 @dataclass(frozen=True)
 class Counts:
     """How many match in each state, whatever the severity asked for is taken for, and by severity in that state.
@@ -303,12 +308,10 @@ def count_open(session: Session, now: datetime) -> dict[tuple[str, str | None], 
 
 @worded_once
 def _counted_open() -> sa.CompoundSelect[*tuple[Any, ...]]:
-    """What is open, and what was put off until now: apart, or PostgreSQL would read all rows for either."""
-    is_over = FINDING.snoozed_until <= sa.bindparam("now", type_=FINDING.snoozed_until.type)
+    now: Any = sa.bindparam("now", type_=FINDING.snoozed_until.type)
     place, is_high = (FINDING.warehouse, FINDING.environment), sa.case((FINDING.severity == "high", 1), else_=0)
     counted = sa.select(*place, sa.func.count(), sa.func.sum(is_high)).group_by(*place)
-    states = FINDING.state == "open", sa.and_(FINDING.state == "snoozed", is_over)
-    return sa.union_all(*(counted.where(state) for state in states))
+    return sa.union_all(*(counted.where(state) for state in open_apart(now)))
 
 
 def of_table(session: Session, table: TableRef, now: datetime, most: int = 8) -> tuple[list[Any], int]:
