@@ -69,7 +69,7 @@ def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
 
 
 def open_apart(now: Any) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    """What is open, and what was put off until now: for statements of their own, or PostgreSQL reads all rows for both."""
+    """What is open, and what was put off until now, to be asked apart, or PostgreSQL would read all rows for both."""
     return FINDING.state == "open", sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
 
 
