@@ -50,7 +50,7 @@ COMMANDS = {
     "serve": Listed("Running", None, "Serve the dashboard and the API, and tick."),
     "init": Listed("Setting up", "init:init", "Write a configuration from a connection URL, its tables discovered."),
     "check": Listed("Setting up", "check:check", "Can each warehouse be reached and read?"),
-    "db": Listed("Setting up", "db:db", "Create or upgrade the storage database."),
+    "db": Listed("Setting up", "db:db", "Create, upgrade or recount the storage database."),
     "completion": Listed("Setting up", "completion:completion", "Print the completion of a shell."),
 }
 

@@ -7,16 +7,17 @@ from dataclasses import asdict
 import click
 from rich.console import Console
 
-from profilemesh.cli.context import Context, config_option, json_option
+from profilemesh.cli.context import Context, config_option, json_option, opened_storage
 from profilemesh.cli.terminal import escape
 from profilemesh.cli.told import Told
 from profilemesh.storage.adoption import UNKNOWN_WAREHOUSE
+from profilemesh.storage.recount import Recounted, recount
 from profilemesh.storage.upgrade import UpgradeReport, upgrade
 
 
 @click.group()
 def db() -> None:
-    """Create or upgrade the storage database."""
+    """Create, upgrade or recount the storage database."""
 
 
 @db.command(
@@ -55,3 +56,30 @@ def draw_upgrade(out: Console, done: UpgradeReport, warehouse: str) -> None:
         out.print(f"Adopted {', '.join(done.adopted)}, which tell of the warehouse {escape(warehouse)}.")
     before = done.from_revision or ("ProfileMesh Phase 1" if done.adopted else "empty")
     out.print(f"The storage is now at schema {done.to_revision} (before: {before}).")
+
+
+@db.command(
+    "recount",
+    cls=Told,
+    examples=["profilemesh db recount"],
+    json="An object: `runs` and `drift`, how many there are; `runs_before` and `drift_before`, how many were counted.",
+)
+@config_option
+@json_option
+@click.pass_obj
+def db_recount(context: Context) -> None:
+    """Count runs and drift anew, in case another program wrote past the counts.
+
+    The database counts by itself, whoever writes. What it cannot see is a row that an INSERT OR REPLACE takes away on
+    SQLite, or a table restored alone. Writers wait until it is done."""
+    with opened_storage(context.config()) as storage:
+        done = recount(storage)
+    context.show(asdict(done), lambda console: draw_recount(console, done))
+
+
+def draw_recount(out: Console, done: Recounted) -> None:
+    said = "Counted anew" if done.changed else "All was counted already"
+    out.print(
+        f"{said}: {done.runs:,} runs (before: {done.runs_before:,}), {done.drift:,} drift events (before: "
+        f"{done.drift_before:,})."
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -53,6 +55,19 @@ def test_profile_then_nothing_to_do_in_one_line(project: Path) -> None:
     assert first.stdout.splitlines()[-1] == "2 tables profiled; 1,001 rows read."
     again = piped(project, "profile")
     assert (again.code, again.stdout) == (0, "Nothing to do: 2 tables proved unchanged.\n")
+
+
+def test_what_another_program_replaced_is_counted_anew(project: Path) -> None:
+    assert called(project, "profile").code == 0
+    with closing(sqlite3.connect(project / "profilemesh.db")) as storage, storage:
+        columns = ", ".join(row[1] for row in storage.execute("PRAGMA table_info(profilemesh_runs)"))
+        for _ in range(3):
+            # The row that goes away fires no trigger.
+            storage.execute(f"INSERT OR REPLACE INTO profilemesh_runs SELECT {columns} FROM profilemesh_runs LIMIT 1")
+    counted = {"runs": 2, "drift": 0, "drift_before": 0}
+    assert json.loads(called(project, "db", "recount", "--json").stdout) == counted | {"runs_before": 5}
+    told = called(project, "db", "recount").stdout
+    assert told == "All was counted already: 2 runs (before: 2), 0 drift events (before: 0).\n"
 
 
 def test_plan_says_why_and_writes_nothing(project: Path) -> None:

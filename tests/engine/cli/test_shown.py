@@ -72,6 +72,7 @@ EVERY = [
     Shown(("init", "duckdb:///shop.duckdb", "-o", "new.yml", "--force"), "Wrote new.yml: shop, 2 tables."),
     Shown(("check",), "ok"),
     Shown(("db", "upgrade"), "The storage is up to date"),
+    Shown(("db", "recount"), "All was counted already"),
     Shown(("completion", "zsh"), "#compdef profilemesh"),
 ]
 

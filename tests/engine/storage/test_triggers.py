@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+import threading
 import uuid
 from collections import defaultdict
 from contextlib import closing
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 from profilemesh.storage import Storage
 from profilemesh.storage.column_names import rename
 from profilemesh.storage.models import ColumnName, DriftCount, Event, Result, Run, RunCount, RunSpan, TableState
+from profilemesh.storage.recount import recount as recount_all
 from profilemesh.storage.spans import respan
 from profilemesh.storage.triggers import recount
 
@@ -218,6 +220,47 @@ def test_counting_anew_changes_nothing(storage: Storage) -> None:
         session.execute(sa.insert(Event), [an_event(dice) for _ in range(50)])
     with storage.begin() as session:
         recount(session.connection())
+    assert_counted(storage)
+
+
+def test_everything_is_told_anew_at_once(storage: Storage) -> None:
+    dice = random.Random(7)
+    with storage.begin() as session:
+        session.execute(sa.insert(Run), [a_run(dice) for _ in range(50)])
+        session.execute(sa.insert(Event), [an_event(dice) for _ in range(50)])
+        session.add(
+            TableState(warehouse="shop", schema_name="main", table_name="t", columns=[{"name": "a", "type": None}])
+        )
+    assert not recount_all(storage).changed
+    with storage.begin() as session:
+        for kept in (RunCount, DriftCount, RunSpan, ColumnName):
+            session.execute(sa.delete(kept))
+    done = recount_all(storage)
+    assert (done.runs_before, done.runs, done.drift_before, done.changed) == (0, 50, 0, True)
+    assert done.drift > 0
+    assert_counted(storage)
+    with storage.read() as session:
+        assert names_as_kept(session) == names_by_hand(session)
+        assert {row.table_name for row in session.scalars(sa.select(RunSpan))} == set(
+            session.scalars(sa.select(Run.dataset_name))
+        )
+
+
+@ON_POSTGRES
+def test_who_writes_while_all_is_counted_anew_is_counted_once(storage: Storage) -> None:
+    dice, stop = random.Random(8), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with storage.begin() as session:
+                session.execute(sa.insert(Run), [a_run(dice) for _ in range(5)])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(20):
+        recount_all(storage)
+    stop.set()
+    writer.join()
     assert_counted(storage)
 
 
