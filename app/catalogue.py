@@ -43,7 +43,7 @@ SEVERITIES = {
 }
 STATUSES = (
     ("ok", "ok", "The table was read, and its profile is stored."),
-    ("high", "drift", "The same, and something drifted."),
+    ("drifted", "drift", "The same, and something drifted, however far."),
     ("failed", "failed", "It could not be read. The last good profile stands."),
     ("running", "running", "It is being read now."),
     ("stale", "other", "A status that another program stored."),

@@ -24,7 +24,7 @@ STALENESS = (
     "interval (60), the share of rows that changed (30) and a priority of its own (10)"
 )
 SCOPES = {"full": "full", "merged": "merged", "partial": "partial", "sample": "sample"}
-MARKS = {"success": "ok", "completed": "ok", "failed": "failed", "running": "running", "drift_detected": "high"}
+MARKS = {"success": "ok", "completed": "ok", "failed": "failed", "running": "running", "drift_detected": "drifted"}
 LABELS = {"success": "ok", "completed": "ok", "drift_detected": "drift"}
 
 
@@ -45,9 +45,9 @@ def scope(code: str | None) -> str:
 
 
 def status_mark(run: Any) -> str:
-    """The class of a run's mark: shape and colour."""
+    """The class of a run's mark: shape and colour. That it drifted says nothing of how far."""
     if run.status in ("success", "completed") and run.has_drift:
-        return "high"
+        return "drifted"
     return MARKS.get(run.status, "stale")
 
 
