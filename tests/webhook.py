@@ -64,7 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
             receiver.asked.append((self.path, what))
         if what == RESET:
             return self._reset()
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            # Who asked was killed amid its own message, which nobody could take.
+            return self._reset()
         if what == SLOW:
             time.sleep(receiver.seconds)
         if what != ERROR:
