@@ -77,9 +77,9 @@ def pieces(since: datetime, until: datetime | None = None, *, by_hour: bool = Fa
     return [replace(piece, period=period) for piece in cut if piece.until is None or piece.since < piece.until]
 
 
-def periods(since: datetime, until: datetime | None, before: datetime, *, by_hour: bool = False) -> list[Piece]:
-    """[since, until) as period 1, and [before, since) as period 0."""
-    return [*pieces(since, until, by_hour=by_hour, period=1), *pieces(before, since, by_hour=by_hour)]
+def periods(since: datetime, before: datetime, *, by_hour: bool = False) -> list[Piece]:
+    """All from `since` on as period 1, and [before, since) as period 0."""
+    return [*pieces(since, by_hour=by_hour, period=1), *pieces(before, since, by_hour=by_hour)]
 
 
 def _cut(span: str | None, since: datetime, until: datetime | None, wider: list[tuple[str, timedelta]]) -> list[Piece]:

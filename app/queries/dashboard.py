@@ -95,7 +95,7 @@ class Question:
 
     @property
     def parts(self) -> list[Piece]:
-        return periods(self.since, None, self.before)
+        return periods(self.since, self.before)
 
 
 @worded_once

@@ -46,8 +46,7 @@ RANK = sa.case((FINDING.severity == "high", 2), (FINDING.severity == "medium", 1
 
 def state_at(now: datetime) -> sa.ColumnElement[str]:
     """A snooze that is over is open again, whether or not a run has noticed."""
-    is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
-    return sa.case((is_over, "open"), else_=FINDING.state)
+    return sa.case((open_apart(now)[1], "open"), else_=FINDING.state)
 
 
 def waits_at(now: datetime) -> sa.ColumnElement[int]:
@@ -64,7 +63,7 @@ def in_state(wanted: str, now: datetime) -> list[sa.ColumnElement[bool]]:
     if wanted == "unresolved":
         return [state.in_(STATES[:-1])]
     if wanted == "open":
-        return [sa.or_(state == "open", sa.and_(state == "snoozed", until <= now))]
+        return [sa.or_(*open_apart(now))]
     return [state == wanted, *([until > now] if wanted == "snoozed" else [])]
 
 
@@ -359,8 +358,8 @@ def _leading(
         chosen.append(FINDING.environment == environment)
     now: Any = sa.bindparam("now", type_=FINDING.snoozed_until.type)
     ids, seen = sa.select(FINDING.finding_id).where(*chosen), FINDING.last_seen_at.desc()
-    is_over = sa.and_(FINDING.state == "snoozed", FINDING.snoozed_until <= now)
-    open_ = [sa.and_(FINDING.state == "open", *_of_severity(each)) for each in SEVERITIES]
+    is_open, is_over = open_apart(now)
+    open_ = [sa.and_(is_open, *_of_severity(each)) for each in SEVERITIES]
     parts = [ids.where(each).order_by(seen, FINDING.finding_id).limit(most[0]) for each in open_]
     parts.append(ids.where(is_over).order_by(RANK.desc(), seen, FINDING.finding_id).limit(most[0]))
     parts.append(ids.order_by(seen, FINDING.finding_id.desc()).limit(most[1]))

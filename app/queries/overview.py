@@ -62,7 +62,7 @@ class Period:
     @property
     def parts(self) -> list[Piece]:
         """What to count of this period (1) and of the one before (0)."""
-        return periods(self.since, None, self.before, by_hour=self.step == HOUR)
+        return periods(self.since, self.before, by_hour=self.step == HOUR)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,12 +27,14 @@ def _known(column: Any) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(column, -1, type_=column.type)
 
 
+_MEASURED: Mapping[str, Any] = {"rows": RUN.row_count, "read": RUN.rows_scanned, "took": RUN.duration_seconds}
+"""Each has an index of its own."""
 _SORTS: Mapping[str, tuple[tuple[Any, ...], tuple[type, ...]]] = {
     "when": (_KEY, _KINDS),
     "table": ((RUN.dataset_name, RUN.profiled_at, RUN.run_id), (str, datetime, str)),
-    "rows": ((_known(RUN.row_count), *_KEY), (int, *_KINDS)),
-    "read": ((_known(RUN.rows_scanned), *_KEY), (int, *_KINDS)),
-    "took": ((_known(RUN.duration_seconds), *_KEY), (float, *_KINDS)),
+    "rows": ((_known(_MEASURED["rows"]), *_KEY), (int, *_KINDS)),
+    "read": ((_known(_MEASURED["read"]), *_KEY), (int, *_KINDS)),
+    "took": ((_known(_MEASURED["took"]), *_KEY), (float, *_KINDS)),
 }
 SORTS = tuple(name for key in _SORTS for name in (key, f"-{key}"))
 
@@ -42,10 +44,6 @@ def shape_of(sort: str | None) -> Shape:
     name = sort or NEWEST
     kinds = _SORTS.get(name.removeprefix("-"), ((), ()))[1]
     return ORDER.shape if name == NEWEST else Shape(f"runs {name}", kinds)
-
-
-MEASURED: Mapping[str, Any] = {"rows": RUN.row_count, "read": RUN.rows_scanned, "took": RUN.duration_seconds}
-"""Each has an index of its own."""
 
 
 def order_of(sort: str) -> Order:
@@ -93,10 +91,11 @@ def _rows(session: Session, found: Runs, order: Order, after: Cursor | None) -> 
     narrow = sa.select(RUN.run_id, RUN.dataset_name, *keys).where(*found.asked.conditions())
     if after:
         narrow = narrow.where(order.after(after.key))
-    measured = None if found.asked.chosen else MEASURED.get(found.wanted["sort"].removeprefix("-"))
+    measured = None if found.asked.chosen else _MEASURED.get(found.wanted["sort"].removeprefix("-"))
     if measured is not None:
         narrow = _walked(narrow, measured, order)
-    shown = narrow.order_by(*_by_key(order)).limit(SIZE + 1).subquery("shown").c
+    turned = sa.desc if order.descending else sa.asc
+    shown = narrow.order_by(*(turned(key.name) for key in keys)).limit(SIZE + 1).subquery("shown").c
     same = sa.and_(shown.run_id == RUN.run_id, shown.dataset_name == RUN.dataset_name)
     placed = [shown[key.name] for key in keys]
     whole = sa.select(*LISTED, *TOLD, *placed).join_from(shown.run_id.table, RUNS, same)
@@ -114,11 +113,6 @@ def _walked(narrow: sa.Select[*tuple[Any, ...]], measured: Any, order: Order) ->
     )
     both = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery("ends")
     return sa.select(both)
-
-
-def _by_key(order: Order) -> list[sa.ColumnElement[Any]]:
-    keys: Iterator[sa.ColumnElement[Any]] = (sa.literal_column(f"key_{i}") for i in range(len(order.columns)))
-    return [key.desc() if order.descending else key.asc() for key in keys]
 
 
 def _cursor(row: Any, found: Runs, order: Order) -> str:

@@ -374,11 +374,15 @@ def standing(session: Session, table: TableRef, now: datetime) -> list[StoredFin
 
 def standing_by_severity(session: Session, now: datetime) -> dict[tuple[TableRef, str], int]:
     """How many findings `standing` has, by table and severity."""
-    is_over = sa.and_(StoredFinding.state == State.SNOOZED, StoredFinding.snoozed_until <= now)
-    lively = sa.or_(StoredFinding.state.in_((State.OPEN, State.ACKNOWLEDGED)), is_over)
+    lively = sa.or_(StoredFinding.state.in_((State.OPEN, State.ACKNOWLEDGED)), _is_over(now))
     names = (StoredFinding.warehouse, StoredFinding.schema_name, StoredFinding.table_name, StoredFinding.severity)
     rows = session.execute(sa.select(*names, sa.func.count()).where(lively).group_by(*names))
     return {(TableRef(*row[:3]), row[3]): row[4] for row in rows}
+
+
+def _is_over(now: datetime) -> sa.ColumnElement[bool]:
+    """What was put off until before now."""
+    return sa.and_(StoredFinding.state == State.SNOOZED, StoredFinding.snoozed_until <= now)
 
 
 def _is_standing(stored: StoredFinding, now: datetime) -> bool:
@@ -409,10 +413,9 @@ class Standing:
 def standings(session: Session, now: datetime) -> dict[TableRef, Standing]:
     """Of every table with open findings, those included that were put off until before now, in one statement."""
     found = StoredFinding
-    is_over = sa.and_(found.state == State.SNOOZED, found.snoozed_until <= now)
     rank = sa.case({severity.value: severity.rank for severity in Severity}, value=found.severity, else_=0)
     place = (found.warehouse, found.schema_name, found.table_name)
     wanted = sa.select(*place, sa.func.count(), sa.func.max(rank)).group_by(*place)
-    rows = session.execute(wanted.where(sa.or_(found.state == State.OPEN, is_over)))
+    rows = session.execute(wanted.where(sa.or_(found.state == State.OPEN, _is_over(now))))
     names = {severity.rank: severity.value for severity in Severity}
     return {TableRef(*place): Standing(count, names.get(worst)) for *place, count, worst in rows}

@@ -295,8 +295,6 @@ def _sqlite_count(counts: str, key: tuple[str, ...], sums: tuple[str, ...], sour
 
 
 _EVENT = {"timestamp", "warehouse", "environment", "drift_severity", "event_type"}
-
-
 _OLD_TIME = {"profilemesh_runs": "OLD.profiled_at", "profilemesh_events": "OLD.timestamp"}
 
 

@@ -68,6 +68,6 @@ def test_counts_are_those_of_the_rows(history: Session, since: datetime, until: 
 
 
 def test_two_periods_are_told_apart_in_one_statement(history: Session) -> None:
-    c = runs_between(periods(MOMENTS[10], None, MOMENTS[4]), lambda columns: []).c
+    c = runs_between(periods(MOMENTS[10], MOMENTS[4]), lambda columns: []).c
     rows = history.execute(sa.select(c.period, sa.func.sum(c.runs)).group_by(c.period).order_by(c.period)).all()
     assert [tuple(row) for row in rows] == [(0, 6), (1, 8)]
